@@ -1,0 +1,1 @@
+"""Tests: unit (mirrors the source), contracts, scenarios, interop, properties; what they share is in support."""

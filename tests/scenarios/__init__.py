@@ -1,0 +1,1 @@
+"""Bayeux over the wire, one file per message, each over every transport."""
