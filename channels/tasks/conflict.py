@@ -1,0 +1,66 @@
+"""What a write on an old version is answered, and how it is resolved."""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from channels.tasks.changes import TaskChanges, updated
+from channels.tasks.merge import merge
+from channels.tasks.model import Task, User
+
+
+class Resolution(StrEnum):
+    """How a conflict was resolved, in the design's words."""
+
+    KEEP_MINE = "keep_mine"
+    KEEP_THEIRS = "keep_theirs"
+    MERGE = "merge"
+
+
+class ConflictBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The design's ``ConflictError``, and what a merge dialog needs beyond it.
+
+    Attributes:
+        base_task: The task at ``expected_version``: what you began with.
+        your_changed_fields: What you wanted to change, against the base.
+        their_changed_fields: What was changed in the meantime.
+        conflicting_fields: Fields both sides changed in ways that cannot be had together.
+        merged_task: The current task with your changes; there only if ``mergeable``. Not stored: send it back.
+    """
+
+    error: Literal["CONFLICT"] = "CONFLICT"
+    message: str
+    current_version: int
+    expected_version: int
+    current_task: Task
+    conflict_id: str
+    base_task: Task
+    your_changed_fields: tuple[str, ...]
+    their_changed_fields: tuple[str, ...]
+    conflicting_fields: tuple[str, ...]
+    mergeable: bool
+    merged_task: Task | UnsetType = UNSET
+
+
+_MESSAGE: Final = "Task was modified by another user"
+
+
+def conflict_of(
+    *, base: Task, current: Task, changes: TaskChanges, conflict_id: str, by: User, at: str
+) -> ConflictBody:
+    """Return the answer to ``changes`` of ``base`` when the task has become ``current``."""
+    outcome = merge(base, changes, current)
+    return ConflictBody(
+        message=_MESSAGE,
+        current_version=current.version,
+        expected_version=base.version,
+        current_task=current,
+        conflict_id=conflict_id,
+        base_task=base,
+        your_changed_fields=outcome.yours,
+        their_changed_fields=outcome.theirs,
+        conflicting_fields=outcome.conflicting,
+        mergeable=outcome.is_clean,
+        merged_task=updated(current, outcome.changes, by=by, at=at) if outcome.is_clean else UNSET,
+    )
