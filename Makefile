@@ -16,7 +16,7 @@ PACKAGES := $(wildcard bayeux_server channels extensions clients benchmarks test
 BUILD := .venv/.build
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
-WEB := clients/web/node_modules/.installed
+WEB := clients/web/node_modules/.serving
 
 .PHONY: help venv lock serve test test-fast check format format-check lint types imports pytest coverage services bench clean
 
@@ -59,7 +59,7 @@ lock: $(BUILD) ## Renew the pins and hashes in requirements/*.txt and the npm lo
 $(WEB): clients/web/package-lock.json
 	@if command -v npm >/dev/null; then \
 		echo "Installing the stock faye and cometd browser scripts"; \
-		cd clients/web && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.installed; \
+		cd clients/web && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.serving; \
 	else echo "npm was not found: the demo page will lack the stock faye and cometd scripts" >&2; fi
 
 serve: $(RUNTIME) $(WEB) ## Run the server on its embedded defaults (ARGS="--port 9000" passes arguments on)
