@@ -1,0 +1,120 @@
+"""One thread that writes an SQLite database, many writes to a transaction."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final, NamedTuple, TypeVar
+
+Result = TypeVar("Result")
+
+#: Writes that share one transaction, and so one fsync, at most. More gain little and make the first one wait.
+LARGEST_GROUP: Final = 64
+
+
+class _Write(NamedTuple):
+    operation: Callable[[sqlite3.Connection], Any]
+    future: "asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop
+
+
+class GroupCommitter:
+    """Runs writes in the order they were given, each all or nothing, several to a transaction.
+
+    A write is done when its transaction is on disk, not before. One that fails is rolled back to its savepoint; the
+    others of its group are not touched.
+
+    Args:
+        connection: In autocommit mode; used by the thread alone from now on, and closed at the end.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, operation: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run ``operation`` in the thread and return what it returned, once that is durable.
+
+        Raises:
+            Exception: What ``operation`` raised.
+            sqlite3.Error: If the transaction could not be committed; then nothing of it was written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.put(_Write(operation, future, loop))
+        # A caller that is cancelled does not take the write back: it may be in the transaction already.
+        return await asyncio.shield(future)
+
+    async def stop(self) -> None:
+        """Finish what was given, then end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        ends = False
+        while not ends:
+            group, ends = self._next_group()
+            if group:
+                _tell(group, self._commit(group))
+        self._connection.close()
+
+    def _next_group(self) -> tuple[list[_Write], bool]:
+        """Wait for a write, and take what else waits by now. The second value tells that no more will come."""
+        write = self._queue.get()
+        group: list[_Write] = []
+        while write is not None:
+            group.append(write)
+            if len(group) == LARGEST_GROUP:
+                return group, False
+            try:
+                write = self._queue.get_nowait()
+            except Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: list[_Write]) -> list[Any]:
+        """Return each write's result, or the exception it ended with."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results = [self._attempt(write) for write in group]
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return [error] * len(group)
+        return results
+
+    def _attempt(self, write: _Write) -> Any:
+        execute = self._connection.execute
+        execute("SAVEPOINT attempt")
+        try:
+            result = write.operation(self._connection)
+        except Exception as error:
+            # Whatever it was, it is the caller's; the others' writes go on.
+            execute("ROLLBACK TO attempt")
+            execute("RELEASE attempt")
+            return error
+        execute("RELEASE attempt")
+        return result
+
+
+def _tell(group: list[_Write], results: list[Any]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for write, result in zip(group, results, strict=True):
+        by_loop.setdefault(write.loop, []).append((write.future, result))
+    for loop, outcomes in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, outcomes)
+
+
+def _settle(outcomes: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, result in outcomes:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

@@ -1,0 +1,26 @@
+"""Migrations of the stores' schema: plain SQL for both dialects, run by Alembic."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+
+_FOLDER: Final = Path(__file__).parent
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database to ``revision``; what is done already is not done again. Blocks: not for the event loop.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://...``, as the stores take it.
+        revision: Which migration to go to.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: If the database cannot be reached or a migration fails; a migration that
+            fails leaves nothing behind.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes["url"] = url
+    command.upgrade(config, revision)

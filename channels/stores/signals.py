@@ -1,0 +1,65 @@
+"""Wake-ups: who waits for something to be written learns of it without asking again and again."""
+
+import asyncio
+from typing import Final
+
+from channels.stores.records import Commit
+
+
+class Signal:
+    """Counts how often something happened, and wakes who waits for the next time. Used on one event loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def fire(self) -> None:
+        """It happened."""
+        self.count += 1
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
+    async def wait(self, seen: int, timeout_s: float) -> None:
+        """Return once ``count`` is above ``seen``, or after ``timeout_s``.
+
+        Take ``seen`` before looking at what the signal tells of: then nothing falls between looking and waiting.
+        """
+        if self.count > seen:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(future)
+
+
+#: Seconds a waiter waits at most before it looks by itself: a signal of another process may be lost.
+LOOK_AGAIN_S: Final = 1.0
+
+
+class Signals:
+    """What a store tells of: events in the outbox, changed relations, changed feature switches."""
+
+    def __init__(self) -> None:
+        self.outbox = Signal()
+        self.relations = Signal()
+        self.switches = Signal()
+
+    def fire_for(self, commit: Commit) -> None:
+        """A commit was written."""
+        if commit.outgoing:
+            self.outbox.fire()
+        if commit.relations:
+            self.relations.fire()
+        if commit.switches:
+            self.switches.fire()
+
+    def fire_all(self) -> None:
+        """Something was written, maybe by another process."""
+        for signal in (self.outbox, self.relations, self.switches):
+            signal.fire()
