@@ -167,6 +167,7 @@ class FieldUnlocked(Struct, frozen=True, tag_field="type", tag="presence.field_u
     version: int
 
 
-PresenceEvent: TypeAlias = (
-    UserJoined | UserLeft | StateChanged | Typing | CursorMoved | CountsChanged | Snapshot | FieldLocked | FieldUnlocked
-)
+#: What a task's presence tells by itself.
+PresenceChange: TypeAlias = UserJoined | UserLeft | StateChanged | Typing | CountsChanged | Snapshot
+#: All that travels as presence.
+PresenceEvent: TypeAlias = PresenceChange | CursorMoved | FieldLocked | FieldUnlocked

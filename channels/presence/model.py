@@ -77,7 +77,7 @@ class PresenceTimes(Struct, frozen=True):
     tasks_per_session: int = 100
 
 
-class PresenceLimitReached(Exception):  # noqa: N818 - a refusal, not a fault
+class PresenceLimitReached(Exception):
     """A session is already present on as many tasks as it may."""
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from channels.presence.events import PresenceEvent, Snapshot
+from channels.presence.events import PresenceChange, Snapshot
 from channels.presence.model import Touch
 
 
@@ -17,7 +17,7 @@ class Flushed(Struct, frozen=True):
         due_in_s: Seconds until a flush has work again, or None if nobody is present anywhere.
     """
 
-    events: Sequence[PresenceEvent]
+    events: Sequence[PresenceChange]
     due_in_s: float | None
 
 
@@ -66,7 +66,7 @@ class PresenceStore(Protocol):
         """Note that these events were published."""
         ...
 
-    async def unsettled(self, now_s: float, older_than_s: float) -> Sequence[PresenceEvent]:
+    async def unsettled(self, now_s: float, older_than_s: float) -> Sequence[PresenceChange]:
         """Return events found at least ``older_than_s`` ago and not settled, in order of version within each task."""
         ...
 

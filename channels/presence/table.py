@@ -1,7 +1,7 @@
 """Presence on all tasks, as state plus time: the rooms, who is in which, and when each has something to tell."""
 
 from channels.presence.deadlines import Deadlines
-from channels.presence.events import PresenceEvent, Snapshot
+from channels.presence.events import PresenceChange, Snapshot
 from channels.presence.model import PresenceLimitReached, PresenceTimes, Touch
 from channels.presence.room import Room
 from channels.presence.telling import snapshot, tell
@@ -77,9 +77,9 @@ class PresenceTable:
             self._schedule(task_id, room)
         return resumed
 
-    def flush(self, now_ms: int, limit: int | None = None) -> list[PresenceEvent]:
+    def flush(self, now_ms: int, limit: int | None = None) -> list[PresenceChange]:
         """Tell what is due of at most ``limit`` tasks: expired leases, ended typing, closed windows."""
-        events: list[PresenceEvent] = []
+        events: list[PresenceChange] = []
         for task_id, _ in self._due.pop_due(now_ms, limit):
             room = self._rooms[task_id]
             told = tell(room, task_id, self.times.crowd, now_ms)

@@ -9,7 +9,7 @@ from channels.presence.events import (
     Counts,
     CountsChanged,
     JoinedUser,
-    PresenceEvent,
+    PresenceChange,
     PresenceInfo,
     Snapshot,
     StateChanged,
@@ -38,7 +38,7 @@ def stamp(room: Room, task_id: str, now_ms: int) -> Stamp:
     return Stamp(task_id, iso(now_ms), event_id(task_id, room.version), room.version)
 
 
-def tell(room: Room, task_id: str, crowd: int, now_ms: int) -> list[PresenceEvent]:
+def tell(room: Room, task_id: str, crowd: int, now_ms: int) -> list[PresenceChange]:
     """Let the room's window close if it is due, and return the events of it in order.
 
     With more than ``crowd`` people the events are one :class:`CountsChanged`; when the crowd is over, one
@@ -87,9 +87,9 @@ def is_crowd(room: Room, crowd: int) -> bool:
     return len(room.occupants) > crowd and counts(room).total > crowd
 
 
-def _events(room: Room, task_id: str, told: Told, now_ms: int) -> list[PresenceEvent]:
+def _events(room: Room, task_id: str, told: Told, now_ms: int) -> list[PresenceChange]:
     person, before, after = told.person, told.before, told.after
-    events: list[PresenceEvent] = []
+    events: list[PresenceChange] = []
     if after is None:
         events.append(UserLeft(user_id=person.user_id, **asdict(stamp(room, task_id, now_ms))))
         return events

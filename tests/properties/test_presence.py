@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channels.presence.events import PresenceEvent, StateChanged, Typing, UserJoined, UserLeft
+from channels.presence.events import PresenceChange, StateChanged, Typing, UserJoined, UserLeft
 from channels.presence.model import Person, PresenceState, PresenceTimes, Touch
 from channels.presence.table import PresenceTable
 
@@ -156,7 +156,7 @@ class PresenceMachine(RuleBasedStateMachine):
         for event in self.table.flush(self.now):
             self._hear(event)
 
-    def _hear(self, event: PresenceEvent) -> None:
+    def _hear(self, event: PresenceChange) -> None:
         assert isinstance(event, UserJoined | UserLeft | StateChanged | Typing)
         assert event.version == self.versions[event.task_id] + 1, "a hole in the versions"
         self.versions[event.task_id] = event.version

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from channels.locks.model import Attempt, FieldLock, Holder, LockChange, LockTimes
 from channels.locks.table import LockTable
-from channels.presence.events import PresenceEvent, Snapshot
+from channels.presence.events import PresenceChange, Snapshot
 from channels.presence.model import PresenceTimes, Touch, to_ms
 from channels.presence.outbox import Outbox
 from channels.presence.store import Flushed
@@ -20,7 +20,7 @@ class MemoryPresenceStore:
 
     def __init__(self, times: PresenceTimes | None = None) -> None:
         self._table = PresenceTable(times)
-        self._outbox: Outbox[PresenceEvent] = Outbox()
+        self._outbox: Outbox[PresenceChange] = Outbox()
 
     async def touch(self, touch: Touch, now_s: float) -> float | None:
         """Take a sign of life."""
@@ -56,7 +56,7 @@ class MemoryPresenceStore:
         """Note that these events were published."""
         self._outbox.settle(event_ids)
 
-    async def unsettled(self, now_s: float, older_than_s: float) -> Sequence[PresenceEvent]:
+    async def unsettled(self, now_s: float, older_than_s: float) -> Sequence[PresenceChange]:
         """Return events that were not published for some time."""
         return self._outbox.older_than(to_ms(now_s - older_than_s))
 

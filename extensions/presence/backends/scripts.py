@@ -1,0 +1,47 @@
+"""One Lua script of many operations, loaded once and called by its hash."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+
+from channels.presence.model import to_ms
+
+
+class Script:
+    """A packaged script whose keys all share one prefix.
+
+    Args:
+        redis: A client that returns bytes (``decode_responses=False``).
+        file_name: The script, beside this module.
+        prefix: First part of every key, with a hash tag so that a cluster keeps them together.
+        conf: Times and bounds, the same for every call.
+        own_clock: Let Redis tell the time, so that nodes whose clocks differ agree on what has expired. Otherwise the
+            time given to each call counts.
+    """
+
+    def __init__(
+        self, redis: "Redis", file_name: str, prefix: str, conf: Mapping[str, int], *, own_clock: bool
+    ) -> None:
+        self.redis = redis
+        self.prefix = prefix
+        text = files("extensions.presence.backends").joinpath(file_name).read_text("utf-8")
+        self._script = redis.register_script(text)
+        self._conf = json.dumps(dict(conf))
+        self._own_clock = own_clock
+
+    async def __call__(self, operation: str, now_s: float, arguments: Mapping[str, object]) -> Any:
+        """Run one operation; return Redis's reply.
+
+        Raises:
+            redis.exceptions.ResponseError: The script refused; its first word is ``LIMIT`` for a bound.
+        """
+        now_ms = -1 if self._own_clock else to_ms(now_s)
+        return await self._script([self.prefix], [operation, self._conf, now_ms, json.dumps(arguments)])
+
+    async def settle(self, event_ids: tuple[str, ...]) -> None:
+        """Forget entries of the outbox."""
+        if event_ids:
+            await self.redis.hdel(f"{self.prefix}:outbox", *event_ids)
