@@ -1,5 +1,6 @@
 """The real services do what the tests that use them count on."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -61,7 +62,9 @@ class TestAnyService:
                 os.kill(os.getpid(), signal.SIGKILL)
             """)
         )
-        done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, check=False)
+        # Nobody is left to remove its data: it goes where pytest cleans up.
+        mine = os.environ | {"TMPDIR": str(tmp_path)}
+        done = subprocess.run([sys.executable, str(script)], env=mine, stdout=subprocess.PIPE, text=True, check=False)
         assert done.returncode == -signal.SIGKILL
         service = int(done.stdout)
         _, alive = psutil.wait_procs([psutil.Process(service)] if psutil.pid_exists(service) else [], timeout=10)
