@@ -1,0 +1,277 @@
+"""The composition root: settings in, a web application out. The only module that knows every other."""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+import aiohttp_cors
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from bayeux_server.backends.memory.broker import MemoryBroker
+from bayeux_server.backends.memory.history import MemoryHistory
+from bayeux_server.drain import drain
+from bayeux_server.health import Health
+from bayeux_server.host import ExtensionContext
+from bayeux_server.metrics import Metrics
+from bayeux_server.ports import Broker, History
+from bayeux_server.protocol.channel_id import ChannelGrammar
+from bayeux_server.protocol.wire import Reader
+from bayeux_server.server.authorizer import AllowAll, Operation, SecurityPolicy
+from bayeux_server.server.bayeux_server import BayeuxServer
+from bayeux_server.server.binding import Binding
+from bayeux_server.server.channel import ChannelIndex
+from bayeux_server.server.clock import Clock, SystemClock
+from bayeux_server.server.core import Bounds, Core, Times
+from bayeux_server.server.extension import Extension, Hooks
+from bayeux_server.server.flush import Flush
+from bayeux_server.server.registry import SessionRegistry
+from bayeux_server.server.remote_call import RemoteCalls
+from bayeux_server.server.rules import ChannelRule, RulesPolicy
+from bayeux_server.server.session import Identity, Limits
+from bayeux_server.server.timers import Timers
+from bayeux_server.settings import Settings, SettingsError
+from bayeux_server.transports.context import TransportContext, WireSettings
+from bayeux_server.transports.mount import Mount
+from bayeux_server.transports.origins import OriginPolicy
+
+log = structlog.get_logger()
+
+EXTENSION_GROUP: Final = "bayeux_server.extensions"
+WEB: Final = Path(__file__).parent.parent / "clients" / "web"
+FAYE_SCRIPT: Final = WEB / "node_modules" / "faye" / "client" / "faye-browser-min.js"
+
+ExtensionFactory = Callable[[ExtensionContext], Extension]
+
+
+class BayeuxApp:
+    """A server with its transports, ready to be run by aiohttp.
+
+    Attributes:
+        web: The aiohttp application; starting and stopping it starts and stops everything.
+        server: The Bayeux server inside.
+        context: What the transports share.
+        health: Readiness and metrics.
+
+    Raises:
+        SettingsError: If the settings cannot be used together.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        _refuse_open_doors(settings)
+        self.settings = settings
+        self.registry = CollectorRegistry()
+        broker, self.history = _backends(settings)
+        core, metrics = _core(settings, broker, clock or SystemClock(), self.registry)
+        self.metrics = metrics
+        reader = Reader(
+            core.grammar,
+            max_depth=settings.limits.max_json_depth,
+            max_messages=settings.limits.max_messages_per_batch,
+        )
+        self.server = BayeuxServer(core, reader)
+        self.health = Health(metrics)
+        self.health.checks |= {"broker": broker.unready, "history": self.history.unready}
+        self._token_readers: list[Callable[[str], Awaitable[Identity | None]]] = []
+        self.context = TransportContext(
+            self.server, _wire(settings), OriginPolicy(settings.server.allowed_origins), self._read_token
+        )
+        self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
+        self.web.add_routes(self.health.routes())
+        self._add_mount()
+        self._add_extensions(broker)
+        if settings.server.demo:
+            self._add_demo()
+        self._prepare_channels()
+        self.web.cleanup_ctx.append(self._run)
+        self.drain_ms = settings.server.drain_ms
+        self.web.on_shutdown.append(self._shut_down)
+
+    def _add_mount(self) -> None:
+        options = aiohttp_cors.ResourceOptions(
+            allow_credentials=True,
+            allow_headers=("Accept", "Authorization", "Content-Type", "Pragma", "X-Requested-With"),
+            allow_methods=["POST", "GET"],
+        )
+        cors = aiohttp_cors.setup(self.web, defaults=dict.fromkeys(self.settings.server.allowed_origins, options))
+        mount = Mount(self.context, self.settings.server.mount, FAYE_SCRIPT if FAYE_SCRIPT.exists() else None)
+        for route in self.web.add_routes(mount.routes()):
+            cors.add(route)
+
+    def _add_extensions(self, broker: Broker) -> None:
+        found = {point.name: point for point in entry_points(group=EXTENSION_GROUP)}
+        for name, section in self.settings.extensions.items():
+            if not section.get("enabled", True):
+                continue
+            if name not in found:
+                known = ", ".join(sorted(found))
+                raise SettingsError(f"extensions.{name}: no such extension is installed; there are {known}")
+            factory: ExtensionFactory = found[name].load()
+            context = ExtensionContext(
+                name,
+                self.server,
+                self.settings,
+                self.web,
+                self.registry,
+                self.history,
+                broker,
+                self.health.checks,
+                self._token_readers,
+            )
+            self.server.add_extension(factory(context))
+
+    def _add_demo(self) -> None:
+        async def demo(_request: web.Request) -> web.StreamResponse:
+            return web.FileResponse(WEB / "demo" / "index.html")
+
+        self.web.router.add_get("/", demo)
+        self.web.router.add_static("/demo", WEB / "demo")
+        if (WEB / "node_modules").is_dir():
+            self.web.router.add_static("/vendor/faye", WEB / "node_modules" / "faye" / "client")
+            self.web.router.add_static("/vendor/cometd", WEB / "node_modules" / "cometd")
+
+    def _prepare_channels(self) -> None:
+        for channel in self.settings.connect.lazy_channels:
+            self.server.set_lazy(channel)
+        for channel in self.settings.connect.persistent_channels:
+            self.server.set_persistent(channel)
+
+    async def _read_token(self, token: str) -> Identity | None:
+        for read in self._token_readers:
+            identity = await read(token)
+            if identity is not None:
+                return identity
+        return None
+
+    async def _run(self, _app: web.Application) -> AsyncIterator[None]:
+        await self.history.start()
+        await self.server.start()
+        watching = asyncio.create_task(self.metrics.watch_loop())
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await self.server.stop()
+        await self.history.stop()
+
+    async def _shut_down(self, _app: web.Application) -> None:
+        await drain(self.context, self.health, self.drain_ms)
+
+
+def _core(settings: Settings, broker: Broker, clock: Clock, registry: CollectorRegistry) -> tuple[Core, Metrics]:
+    limits, connect = settings.limits, settings.connect
+    sessions = SessionRegistry(
+        max_per_user=limits.max_sessions_per_user,
+        max_per_address=limits.max_sessions_per_address,
+        max_sessions=limits.max_sessions,
+    )
+    metrics = Metrics(registry, sessions)
+    core = Core(
+        clock=clock,
+        timers=_timers(clock),
+        flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback)),
+        broker=broker,
+        grammar=ChannelGrammar(
+            wide=limits.wide_channel_grammar,
+            max_length=limits.max_channel_characters,
+            max_segments=limits.max_channel_segments,
+        ),
+        channels=ChannelIndex(limits.max_channels),
+        sessions=sessions,
+        hooks=Hooks(),
+        policy=_policy(settings),
+        binding=Binding(settings.security.session_binding),
+        remote_calls=RemoteCalls(max_calls_per_session=limits.max_calls_per_session),
+        observer=metrics,
+        times=Times(
+            hold_timeout_ms=connect.hold_timeout_ms,
+            interval_ms=connect.interval_ms,
+            max_interval_ms=connect.max_interval_ms,
+            lazy_timeout_ms=connect.lazy_timeout_ms,
+            sweep_interval_ms=connect.sweep_interval_ms,
+            multiple_clients_interval_ms=connect.multiple_clients_interval_ms,
+        ),
+        bounds=Bounds(
+            max_subscriptions_per_session=limits.max_subscriptions_per_session,
+            max_held_connects=limits.max_held_connects,
+            max_held_per_browser=connect.max_held_per_browser,
+        ),
+        limits=Limits(
+            max_queue_messages=limits.max_queue_messages,
+            max_queue_bytes=limits.max_queue_bytes,
+            drop_oldest=limits.on_queue_overflow == "drop_oldest",
+        ),
+    )
+    return core, metrics
+
+
+def _timers(clock: Clock) -> Timers:
+    """Return timers that the running event loop drives."""
+    armed: list[asyncio.TimerHandle] = []
+
+    def arm(when_s: float) -> None:
+        for handle in armed:
+            handle.cancel()
+        loop = asyncio.get_running_loop()
+        armed[:] = [loop.call_later(max(0.0, when_s - clock.now()), lambda: timers.run_due(clock.now()))]
+
+    timers = Timers(arm)
+    return timers
+
+
+def _wire(settings: Settings) -> WireSettings:
+    limits = settings.limits
+    return WireSettings(
+        max_body_bytes=limits.max_body_bytes,
+        ping_interval_s=settings.connect.ping_interval_ms / 1_000,
+        idle_socket_timeout_s=limits.idle_socket_timeout_ms / 1_000,
+        write_timeout_s=limits.write_timeout_ms / 1_000,
+        send_buffer_bytes=limits.send_buffer_bytes,
+        max_sockets=limits.max_sockets,
+        max_sockets_per_address=limits.max_sockets_per_address,
+        cross_site_cookie=settings.security.cross_site_cookie,
+        trusted_proxies=settings.server.trusted_proxies,
+    )
+
+
+def _policy(settings: Settings) -> SecurityPolicy:
+    if settings.security.mode == "development":
+        return AllowAll(publish_without_session=settings.security.publish_without_session)
+    return RulesPolicy(ChannelRule(rule.channel, map(Operation, rule.allow), rule.roles) for rule in settings.rules)
+
+
+def _backends(settings: Settings) -> tuple[Broker, History]:
+    backend = settings.backend
+    broker: Broker = MemoryBroker()
+    history: History = MemoryHistory(max_messages=backend.history_max_messages, max_bytes=backend.history_max_bytes)
+    if backend.broker == "redis" or backend.history == "redis":
+        from bayeux_server.backends.redis import RedisBroker, RedisHistory
+
+        if backend.broker == "redis":
+            broker = RedisBroker(backend.redis_url, backend.redis_prefix)
+        if backend.history == "redis":
+            history = RedisHistory(backend.redis_url, backend.redis_prefix, max_messages=backend.history_max_messages)
+    return broker, history
+
+
+def _refuse_open_doors(settings: Settings) -> None:
+    """Development lets everybody do everything: fine on loopback, and nowhere else by accident."""
+    security = settings.security
+    if security.mode != "development" or security.allow_development_beyond_loopback:
+        return
+    host = settings.server.host
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise SettingsError(
+            f"server.host = {host!r}: with security.mode = 'development' anybody who reaches the server may read and "
+            "write every channel. Use security.mode = 'rules' (conf/production.toml), or say "
+            "security.allow_development_beyond_loopback = true."
+        )

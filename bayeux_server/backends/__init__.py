@@ -1,0 +1,1 @@
+"""Adapters of :mod:`bayeux_server.ports`."""

@@ -1,0 +1,160 @@
+"""``bayeux-server``: run the server, and look at its configuration."""
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from bayeux_server import __version__, logs
+from bayeux_server.settings import Settings, SettingsError, load
+
+#: Distributions may add commands: an entry point of this group is a ``click.Command``.
+COMMAND_GROUP: Final = "bayeux_server.commands"
+
+CONFIG = click.option(
+    "--config",
+    "-c",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file. Without it: embedded defaults, nobody but this machine.",
+)
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Set one key; over the file and the environment. Repeatable.",
+)
+
+
+class _Group(click.Group):
+    """Our own commands, and those that other distributions add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(point.name for point in entry_points(group=COMMAND_GROUP))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for point in entry_points(group=COMMAND_GROUP, name=cmd_name):
+            command: click.Command = point.load()
+            return command
+        return None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A Bayeux publish-subscribe server that pages with the stock Faye and CometD libraries connect to.
+
+    Configuration comes from a file (--config), then from environment variables (BAYEUX_SERVER__PORT=9000 is
+    server.port), then from flags, each over the one before.
+    """
+
+
+def read_settings(config: Path | None, overrides: tuple[str, ...]) -> Settings:
+    """Return the settings, or end the command with an error that says what to change."""
+    try:
+        return load(config, overrides=overrides)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@CONFIG
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on, 0 for any free one.  [default: 8000]")
+@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="Origin whose pages may connect. Repeatable.")
+@SET
+def serve(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    allow_origin: tuple[str, ...],
+    overrides: tuple[str, ...],
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C.
+
+    \b
+    Examples:
+      bayeux-server serve
+      bayeux-server serve --port 9000 --allow-origin https://app.example.org
+      bayeux-server serve --config conf/production.toml --set log.level=warning
+    """
+    flags = [] if host is None else [f"server.host={host}"]
+    if port is not None:
+        flags.append(f"server.port={port}")
+    if allow_origin:
+        flags.append(f"server.allowed_origins={msgspec.json.encode(allow_origin).decode()}")
+    settings = read_settings(config, (*overrides, *flags))
+    logs.configure(settings.log)
+    from bayeux_server.serving import run
+
+    try:
+        run(settings, lambda address: _welcome(settings, address))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        where = f"{settings.server.host}:{settings.server.port}"
+        raise click.ClickException(f"cannot serve on {where}: {error.strerror or error}") from None
+
+
+def _welcome(settings: Settings, address: str) -> None:
+    rows = [("Bayeux", address + settings.server.mount), ("Metrics", address + "/metrics")]
+    rows += [("Health", address + "/healthz"), ("Ready", address + "/readyz")]
+    if settings.server.demo:
+        rows.insert(0, ("Demo page", address + "/"))
+    click.secho("Bayeux server is up.", bold=True)
+    for name, place in rows:
+        click.echo(f"  {name:<10} {place}")
+    if settings.security.mode == "development":
+        click.secho("  Development settings: anybody on this machine may use any channel.", fg="yellow")
+
+
+@main.group(name="config")
+def config_group() -> None:
+    """Look at the configuration."""
+
+
+@config_group.command()
+@CONFIG
+@SET
+def check(config: Path | None, overrides: tuple[str, ...]) -> None:
+    """Read the configuration and build the server from it, without starting it."""
+    settings = read_settings(config, overrides)
+    from bayeux_server.app import BayeuxApp
+
+    try:
+        BayeuxApp(settings)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("The configuration is fine.")
+
+
+@config_group.command()
+@CONFIG
+@SET
+def show(config: Path | None, overrides: tuple[str, ...]) -> None:
+    """Print the configuration as it is after file, environment and flags. Secrets are not shown."""
+    settings = read_settings(config, overrides)
+    document = _without_secrets(msgspec.to_builtins(settings))
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+_SECRET_WORDS: Final = ("secret", "password", "token", "keys", "url", "dsn")
+
+
+def _without_secrets(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _without_secrets(each, name) for name, each in value.items()}
+    if value and isinstance(value, (str, list)) and any(word in key for word in _SECRET_WORDS):
+        return "(set, not shown)"
+    return value
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"bayeux-server {__version__}, Python {sys.version.split()[0]}")

@@ -1,0 +1,93 @@
+"""The server's Prometheus metrics. Labels have few values, known beforehand: never a channel, a session or a user."""
+
+import asyncio
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from bayeux_server.server.core import CONNECTION_TYPES
+from bayeux_server.server.observer import Observer
+from bayeux_server.server.registry import SessionRegistry
+from bayeux_server.server.session import ServerSession
+
+_KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
+_CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500")
+_ENDS: Final = ("disconnect", "expired", "queue_overflow", "kicked", "inactive", "token_expired", "shutdown")
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_AUDIENCE: Final = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
+LAG_INTERVAL_S: Final = 0.5
+
+
+class Metrics(Observer):
+    """Counts what the server does, in a registry."""
+
+    def __init__(self, registry: CollectorRegistry, sessions: SessionRegistry) -> None:
+        self.registry = registry
+        self._sessions = sessions
+        messages = Counter("bayeux_messages_total", "Messages processed", ["kind"], registry=registry)
+        self._messages = {kind: messages.labels(kind) for kind in _KINDS}
+        refused = Counter("bayeux_refusals_total", "Messages refused", ["kind", "code"], registry=registry)
+        self._refused = {(kind, code): refused.labels(kind, code) for kind in _KINDS for code in (*_CODES, "other")}
+        self._publications = Counter("bayeux_publications_total", "Publications fanned out", registry=registry)
+        self._deliveries = Counter("bayeux_deliveries_total", "Events queued for sessions", registry=registry)
+        self._audience = Histogram(
+            "bayeux_audience_sessions", "Sessions a publication reached", buckets=_AUDIENCE, registry=registry
+        )
+        self._held = Gauge("bayeux_held_connects", "Connects held now", registry=registry)
+        self._ends = Counter("bayeux_session_ends_total", "Sessions ended", ["reason"], registry=registry)
+        self._session_gauge = Gauge("bayeux_sessions", "Sessions now", ["transport"], registry=registry)
+        self._queued = Gauge("bayeux_queued_messages", "Events waiting for sessions", registry=registry)
+        self._queued_bytes = Gauge("bayeux_queued_bytes", "The same in bytes of JSON", registry=registry)
+        self.dropped = Counter("bayeux_dropped_messages_total", "Events dropped at a queue limit", registry=registry)
+        self.received_bytes = Counter("bayeux_received_bytes_total", "Bytes received on WebSockets", registry=registry)
+        self.sent_bytes = Counter("bayeux_sent_bytes_total", "Bytes sent on WebSockets", registry=registry)
+        self.shed = Counter("bayeux_shed_total", "Requests and sockets shed", ["limit"], registry=registry)
+        self._lag = Histogram("bayeux_loop_lag_seconds", "Lateness of the loop", buckets=_SECONDS, registry=registry)
+        self.request_seconds = Histogram(
+            "bayeux_request_seconds",
+            "Time to process a batch, without holding",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def message(self, kind: str, error: str | None) -> None:
+        """See :meth:`Observer.message`."""
+        self._messages[kind].inc()
+        if error is not None:
+            code = error[:3]
+            self._refused[kind, code if code in _CODES else "other"].inc()
+
+    def delivered(self, deliveries: int) -> None:
+        """See :meth:`Observer.delivered`."""
+        self._publications.inc()
+        self._deliveries.inc(deliveries)
+        self._audience.observe(deliveries)
+
+    def session_removed(self, session: ServerSession, reason: str) -> None:
+        """See :meth:`Observer.session_removed`."""
+        self._ends.labels(reason if reason in _ENDS else "other").inc()
+
+    def held(self, change: int) -> None:
+        """See :meth:`Observer.held`."""
+        self._held.inc(change)
+
+    def collect(self) -> None:
+        """Bring the gauges that are counted at reading time up to date."""
+        by_transport = dict.fromkeys(CONNECTION_TYPES, 0)
+        queued = queued_bytes = 0
+        for session in self._sessions:
+            by_transport[session.transport] = by_transport.get(session.transport, 0) + 1
+            queued += len(session.queue)
+            queued_bytes += session.queued_bytes
+        for transport, sessions in by_transport.items():
+            self._session_gauge.labels(transport).set(sessions)
+        self._queued.set(queued)
+        self._queued_bytes.set(queued_bytes)
+
+    async def watch_loop(self) -> None:
+        """Measure how late the event loop runs what is due, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + LAG_INTERVAL_S
+            await asyncio.sleep(LAG_INTERVAL_S)
+            self._lag.observe(max(0.0, loop.time() - due_s))

@@ -1,0 +1,99 @@
+"""What the server needs from outside, as protocols. Each has two adapters at least and one contract suite for all."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from bayeux_server.protocol.channel_id import ChannelId
+from bayeux_server.protocol.messages import Publication
+
+
+class Broker(Protocol):
+    """Carries publications between nodes.
+
+    Every publication, local or remote, reaches this node through the callback given to :meth:`start`: one road, so one
+    order per channel on every node.
+
+    Contract: ``tests/contracts/broker.py``. An adapter that does not run it is not an adapter.
+    """
+
+    async def start(self, on_publication: Callable[[Publication], None]) -> None:
+        """Begin to carry. ``on_publication`` is called on the event loop and returns at once.
+
+        Raises:
+            OSError: If the broker cannot be reached.
+        """
+
+    async def publish(self, publication: Publication) -> None:
+        """Carry a publication to every node, this one included. Returns when it cannot be lost by us any more.
+
+        Raises:
+            OSError: If the broker cannot be reached; the publication may or may not have been carried.
+        """
+
+    async def stop(self) -> None:
+        """Stop carrying and release what is held."""
+
+    def unready(self) -> str | None:
+        """Return why it cannot carry now, None if it can."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A publication as the history keeps it. ``id`` rises within its channel, from 1."""
+
+    id: int
+    data: bytes
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What the history kept after a position.
+
+    Attributes:
+        entries: In order, oldest first.
+        complete: False if publications after the position asked for are no longer kept: a gap.
+    """
+
+    entries: Sequence[Position]
+    complete: bool
+
+
+class History(Protocol):
+    """Keeps the latest publications of channels.
+
+    Contract: ``tests/contracts/history.py``.
+    """
+
+    async def start(self) -> None:
+        """Make ready.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def append(self, channel: ChannelId, data: bytes) -> int:
+        """Keep a publication and return its id, one above the channel's last.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def after(self, channel: ChannelId, last_id: int, limit: int) -> Page:
+        """Return up to ``limit`` publications whose ids are above ``last_id``; 0 for all that is kept.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def last_id(self, channel: ChannelId) -> int:
+        """Return the id of the channel's latest publication, 0 if there was none.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def stop(self) -> None:
+        """Release what is held."""
+
+    def unready(self) -> str | None:
+        """Return why it cannot keep now, None if it can."""

@@ -1,0 +1,1 @@
+"""Sessions, channels and the road of a publish. Knows no transport, no web framework, no backend."""

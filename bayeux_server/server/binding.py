@@ -1,0 +1,103 @@
+"""Whose session is it? The clientId alone is not enough: whoever reads it in a log would take the stream.
+
+A session is bound to a second secret, in the way the setting asks for:
+
+``adaptive``
+    Once the client has shown the browser cookie, the session needs it. A client that never shows one is bound to its
+    authenticated user where both are known, else to its live socket: while that answers a ping, nobody else gets the
+    session; once it is gone, the clientId resumes it, as in the reference servers.
+``strict``
+    The cookie, the same socket, the same user or the resume token of the handshake; else no.
+``off``
+    As the reference servers: the clientId is enough.
+"""
+
+import secrets
+from collections.abc import Awaitable
+from typing import Any, Final, Literal
+
+import msgspec
+
+from bayeux_server.server.session import Identity, Pipe, ServerSession, Socket
+
+Mode = Literal["adaptive", "strict", "off"]
+
+BROWSER_BYTES: Final = 16  # 128 random bits
+
+
+class Origin(msgspec.Struct, eq=False):
+    """Where a batch of messages comes from.
+
+    Attributes:
+        transport: The transport's name, a Bayeux connection type.
+        address: The peer's network address.
+        browser: The browser cookie the request showed.
+        offered_browser: The cookie its reply sets, None if it showed one.
+        socket: The connection, where it is a lasting one.
+        identity: Who the request itself proved to be, by a header.
+        token: The bearer token of the request's header.
+        http2: Whether many requests of one browser share a connection.
+        pipe: Where events are pushed once a connect has bound the connection.
+    """
+
+    transport: str
+    address: str
+    browser: str | None = None
+    offered_browser: str | None = None
+    socket: Socket | None = None
+    identity: Identity | None = None
+    token: str | None = None
+    http2: bool = False
+    pipe: Pipe | None = None
+
+
+def new_browser() -> str:
+    """Return a new value for the browser cookie."""
+    return secrets.token_urlsafe(BROWSER_BYTES)
+
+
+class Binding:
+    """Decides whether a request may use a session."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+
+    def bind(self, session: ServerSession, origin: Origin) -> None:
+        """Bind a new session to where its handshake came from."""
+        session.browser = origin.browser
+        session.offered_browser = origin.offered_browser
+        if self.mode == "strict":
+            session.resume_token = secrets.token_urlsafe(BROWSER_BYTES)
+
+    def allows(self, session: ServerSession, origin: Origin, ext: dict[str, Any] | None) -> bool | Awaitable[bool]:
+        """Return whether a message from ``origin`` may use ``session``; awaitable where a ping has to tell."""
+        if self.mode == "off" or (origin.socket is not None and origin.socket is session.socket):
+            return True
+        if self.mode == "strict":
+            return self._proves_itself(session, origin, ext)
+        if session.browser is not None:
+            return origin.browser is not None and secrets.compare_digest(session.browser, origin.browser)
+        if session.identity is not None and origin.identity is not None:
+            return session.identity.user_id == origin.identity.user_id
+        return self._outlives_its_socket(session, origin)
+
+    def _proves_itself(self, session: ServerSession, origin: Origin, ext: dict[str, Any] | None) -> bool:
+        token = ext.get("resume") if ext else None
+        if isinstance(token, str) and session.resume_token is not None:
+            return secrets.compare_digest(session.resume_token, token)
+        if session.identity is not None and origin.identity is not None:
+            return session.identity.user_id == origin.identity.user_id
+        shown = session.browser or session.offered_browser
+        return shown is not None and origin.browser is not None and secrets.compare_digest(shown, origin.browser)
+
+    def _outlives_its_socket(self, session: ServerSession, origin: Origin) -> bool | Awaitable[bool]:
+        socket = session.socket
+        if socket is not None:
+            return _is_gone(socket)
+        if origin.browser is not None and origin.browser == session.offered_browser:
+            session.browser = origin.browser
+        return True
+
+
+async def _is_gone(socket: Socket) -> bool:
+    return not await socket.alive()

@@ -1,0 +1,123 @@
+"""``/meta/connect``: the heartbeat that is held, and the road of events over HTTP."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from bayeux_server.errors import RemoteError
+from bayeux_server.protocol.advice import hold_for
+from bayeux_server.protocol.messages import Connect
+from bayeux_server.protocol.session_state import Event
+from bayeux_server.server.binding import Origin
+from bayeux_server.server.core import Core
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.session import Hold, Pipe, ServerSession
+
+#: Given the events the answer carries and what to advise: ``retry`` or ``none``.
+Answer = Callable[[list[Delivery], str], None]
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A connect that is answered now.
+
+    Attributes:
+        deliveries: The events its reply carries.
+        interval_ms: What the client is to wait, if it is to wait.
+        multiple_clients: Whether that is because of its browser's other sessions.
+    """
+
+    deliveries: list[Delivery]
+    interval_ms: int | None = None
+    multiple_clients: bool = False
+
+
+class ConnectHandler:
+    """Holds connects, or answers them at once."""
+
+    def __init__(self, core: Core, lifecycle: Lifecycle) -> None:
+        self._core = core
+        self._lifecycle = lifecycle
+        self._held = 0
+        self._held_per_browser: Counter[str] = Counter()
+
+    def process(
+        self, session: ServerSession, message: Connect, origin: Origin, answer: Answer, *, alone: bool
+    ) -> Answered | Hold:
+        """Return the connect's answer, or its hold; ``answer`` is called once when that ends.
+
+        Args:
+            alone: Whether the request has no other messages. One that has is answered at once.
+
+        Raises:
+            RemoteError: 301 for a connection type we do not speak.
+        """
+        if message.connection_type not in self._core.connection_types:
+            raise RemoteError(301, [message.connection_type], "unknown_connection_type")
+        session.transport = origin.transport
+        if origin.pipe is not None:
+            session.pipe, session.socket = origin.pipe, origin.socket
+        is_first, session.is_connected = not session.is_connected, True
+        crowded = self._is_crowded(origin)
+        full = self._held >= self._core.bounds.max_held_connects
+        hold_ms = hold_for(message.advice, hold_timeout_ms=self._core.times.hold_timeout_ms)
+        carries = session.meta_connect_delivery_only or session.pipe is None
+        if is_first or crowded or full or hold_ms == 0 or not alone or (session.queue and carries):
+            return self._answer_now(session, carries=carries, wait=crowded or full, crowded=crowded)
+        return self._hold(session, origin, hold_ms, answer)
+
+    def _answer_now(self, session: ServerSession, *, carries: bool, wait: bool, crowded: bool) -> Answered:
+        session.release(empty=True)
+        session.happened(Event.CONNECT)
+        session.happened(Event.RELEASE)
+        interval_ms = self._core.times.multiple_clients_interval_ms if wait else None
+        self._lifecycle.expect_connect(session, after_ms=interval_ms or 0)
+        return Answered(session.take() if carries else [], interval_ms, crowded)
+
+    def _hold(self, session: ServerSession, origin: Origin, hold_ms: int, answer: Answer) -> Hold:
+        if session.timer is not None:
+            session.timer.cancel()
+        browser = origin.browser if self._counts(origin) else None
+        self._count(browser, 1)
+
+        def let_go(deliveries: list[Delivery], reconnect: str) -> None:
+            self._count(browser, -1)
+            if session.is_open:
+                self._lifecycle.expect_connect(session)
+            answer(deliveries, reconnect)
+
+        due_s = self._core.clock.now() + hold_ms / 1_000
+        timer = self._core.timers.call_at(due_s, session.release)
+        hold = Hold(let_go, takes_events=origin.pipe is None, timer=timer)
+        session.hold(hold)
+        return hold
+
+    def cancel(self, session: ServerSession, hold: Hold, origin: Origin) -> None:
+        """The connection of a held connect is gone: the session has ``max_interval`` to come back."""
+        if session.cancel_hold(hold):
+            self._count(origin.browser if self._counts(origin) else None, -1)
+            self._lifecycle.expect_connect(session)
+
+    def attach(self, session: ServerSession, pipe: Pipe) -> None:
+        """Give a session an event stream. A held long-poll is answered: from now on events take the stream."""
+        previous, session.pipe = session.pipe, pipe
+        session.release(empty=True)
+        if previous is not None:
+            previous.end("superseded")
+        self._core.flush.mark(session)
+
+    def _is_crowded(self, origin: Origin) -> bool:
+        limit = self._core.bounds.max_held_per_browser
+        return limit >= 0 and self._counts(origin) and self._held_per_browser[origin.browser or ""] >= limit
+
+    def _counts(self, origin: Origin) -> bool:
+        return origin.pipe is None and origin.browser is not None and not origin.http2
+
+    def _count(self, browser: str | None, change: int) -> None:
+        self._held += change
+        self._core.observer.held(change)
+        if browser is not None:
+            self._held_per_browser[browser] += change
+            if not self._held_per_browser[browser]:
+                del self._held_per_browser[browser]

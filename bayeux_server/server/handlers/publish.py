@@ -1,0 +1,62 @@
+"""A message to a broadcast or service channel."""
+
+import inspect
+
+from bayeux_server.errors import RemoteError
+from bayeux_server.protocol.channel_id import ChannelKind
+from bayeux_server.protocol.messages import Publication, Publish, Reply
+from bayeux_server.server.authorizer import Operation, authorized
+from bayeux_server.server.core import Core
+from bayeux_server.server.session import ServerSession
+
+
+class PublishHandler:
+    """Authorises a publish and sends it on its way."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def process(self, session: ServerSession | None, message: Publish, reply: Reply) -> None:
+        """Publish the message. On return the broker has it.
+
+        Raises:
+            RemoteError: 402 without a session where one is needed, 403 if denied.
+        """
+        await self._authorise(session, message)
+        if message.channel.kind is ChannelKind.SERVICE:
+            if session is not None and not self._core.remote_calls.start(session, message):
+                reply.extend("handled", False)
+            return
+        # From here on nothing of the publisher's envelope is known: subscribers get what this makes, and no more.
+        await self.publish(Publication(message.channel, bytes(message.data)))
+
+    async def publish(self, publication: Publication) -> None:
+        """Give a publication to the broker, by way of the ``publishing`` hooks."""
+        for hook in self._core.hooks.publishing:
+            replaced = hook(publication)
+            if inspect.isawaitable(replaced):
+                replaced = await replaced
+            if replaced is not None:
+                publication = replaced
+        await self._core.broker.publish(publication)
+
+    async def _authorise(self, session: ServerSession | None, message: Publish) -> None:
+        core, channel = self._core, message.channel
+        authorizers = core.channels.authorizers(channel)
+        if channel.kind is ChannelKind.BROADCAST and core.channels.get(channel.name) is None:
+            may_create = core.policy.can_create(session, channel)
+            if inspect.isawaitable(may_create):
+                may_create = await may_create
+            if not (may_create and authorized(authorizers, Operation.CREATE, channel, session)):
+                raise _denied(session, message, "create_denied")
+        may_publish = core.policy.can_publish(session, message)
+        if inspect.isawaitable(may_publish):
+            may_publish = await may_publish
+        if not (may_publish and authorized(authorizers, Operation.PUBLISH, channel, session)):
+            raise _denied(session, message, "publish_denied")
+
+
+def _denied(session: ServerSession | None, message: Publish, text: str) -> RemoteError:
+    if session is None:
+        return RemoteError(402, (), "session_unknown")
+    return RemoteError(403, [message.channel.name], text)

@@ -1,0 +1,99 @@
+"""The ends of a session: expiry, disconnect, kick, overflow.
+
+Whatever kills a connection, in whatever state, the session is gone within hold time-out + max_interval: a session that
+is not held always has an expiry timer, and a hold always has a time-out.
+"""
+
+import structlog
+
+from bayeux_server.protocol.channel_id import ChannelId
+from bayeux_server.protocol.messages import META_DISCONNECT, Publication
+from bayeux_server.protocol.session_state import Event, State
+from bayeux_server.protocol.wire import encode
+from bayeux_server.server.core import Core
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.session import Pipe, ServerSession
+
+log = structlog.get_logger()
+
+
+class Lifecycle:
+    """Begins and ends sessions."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def new_session(self, *, address: str, transport: str) -> ServerSession:
+        """Return a session that is not registered yet."""
+        session = ServerSession(self._core.flush, self._core.limits, address=address, transport=transport)
+        session.on_overflow(self._overflowed)
+        return session
+
+    def expect_connect(self, session: ServerSession, *, after_ms: int = 0) -> None:
+        """Give the client ``max_interval`` (and ``after_ms``, if it was told to wait) to send its next connect."""
+        if session.timer is not None:
+            session.timer.cancel()
+        due_s = self._core.clock.now() + (self._core.times.max_interval_ms + after_ms) / 1_000
+        session.timer = self._core.timers.call_at(due_s, lambda: self._expire(session))
+
+    def detach(self, session: ServerSession, pipe: Pipe) -> None:
+        """A pipe is gone. If the session still used it, what comes next waits in the queue."""
+        if session.pipe is pipe:
+            session.pipe = None
+            session.socket = None
+
+    def end(self, session: ServerSession, event: Event, reason: str) -> None:
+        """End a session: it leaves its channels, its held connect is answered, its pipe is closed."""
+        if not session.is_open:
+            return
+        # The last events and the last connect reply go out first; then nothing may come back.
+        session.release("none")
+        pipe, session.pipe, session.socket = session.pipe, None, None
+        if session.timer is not None:
+            session.timer.cancel()
+        for name in sorted(session.subscriptions):
+            self.unsubscribe(session, name)
+        self._core.sessions.remove(session, event, reason)
+        session.queue.clear()
+        log.info("session.ended", session=session.short_id, reason=reason)
+        if pipe is not None:
+            pipe.end(reason)
+
+    def disconnect(self, session: ServerSession, reason: str) -> None:
+        """End a session from our side: the client is told so, wherever it listens."""
+        if not session.is_open:
+            return
+        if session.pipe is not None and session.pipe.writable():
+            session.pipe.push([*session.take(), _DisconnectNotice()])
+        self.end(session, Event.DISCONNECT, reason)
+
+    def unsubscribe(self, session: ServerSession, name: str) -> bool:
+        """Take a session off a channel and tell the listeners. Returns False if it was not on it."""
+        channel = self._core.channels.get(name)
+        if channel is None or not self._core.channels.unsubscribe(session, name):
+            return False
+        for listener in self._core.on_unsubscribed:
+            listener(session, channel.id, None)
+        return True
+
+    def _expire(self, session: ServerSession) -> None:
+        if session.state is State.WAITING:
+            self.end(session, Event.EXPIRE, "expired")
+
+    def _overflowed(self, session: ServerSession) -> None:
+        log.warning("session.overflow", session=session.short_id, messages=len(session.queue))
+        self.disconnect(session, "queue_overflow")
+
+
+class _DisconnectNotice(Delivery):
+    """``/meta/disconnect`` from the server: no event, so without data."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Publication(ChannelId(META_DISCONNECT, ("meta", "disconnect")), b"null"))
+
+    @property
+    def json(self) -> bytes:
+        """The notice as a JSON object."""
+        return encode({"channel": META_DISCONNECT, "successful": True})

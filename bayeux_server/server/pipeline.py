@@ -1,0 +1,324 @@
+"""What happens to each message, in order: session, extensions, deed, reply.
+
+The one place where a :class:`RemoteError` becomes a reply.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+import msgspec
+import structlog
+from msgspec import UNSET
+
+from bayeux_server.errors import Overloaded, RemoteError
+from bayeux_server.protocol.advice import Advice
+from bayeux_server.protocol.messages import (
+    META_HANDSHAKE,
+    Connect,
+    Disconnect,
+    Handshake,
+    Incoming,
+    Malformed,
+    Message,
+    Publish,
+    Reply,
+    Subscribe,
+    Unsubscribe,
+)
+from bayeux_server.protocol.session_state import Event
+from bayeux_server.server.binding import Origin
+from bayeux_server.server.core import Core
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.extension import Hook, run
+from bayeux_server.server.handlers.connect import ConnectHandler
+from bayeux_server.server.handlers.handshake import HandshakeHandler
+from bayeux_server.server.handlers.publish import PublishHandler
+from bayeux_server.server.handlers.subscribe import SubscribeHandler, UnsubscribeHandler
+from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.session import Hold, ServerSession
+
+log = structlog.get_logger()
+
+#: Sends the answer of a held connect: the events it carries, and its reply.
+LateAnswer = Callable[[ServerSession, list[Delivery], Reply], None]
+
+
+class Outcome(msgspec.Struct):
+    """What a batch led to.
+
+    Attributes:
+        replies: In the order of the messages. A handshake's reply goes before the events, all others behind.
+        deliveries: Events that travel with the reply of a connect in this batch.
+        session: The session of that connect, to give the events back to if they cannot be sent.
+        hold: A connect that is held; ``replies`` is empty then.
+        foreign: Whether an id was used that is another's. A socket is closed after that.
+    """
+
+    replies: list[Reply] = []
+    deliveries: list[Delivery] = []
+    session: ServerSession | None = None
+    hold: Hold | None = None
+    foreign: bool = False
+
+
+class Pipeline:
+    """Processes batches of messages."""
+
+    def __init__(
+        self, core: Core, lifecycle: Lifecycle, spawn: Callable[[Coroutine[None, None, None]], object]
+    ) -> None:
+        self._core = core
+        self._lifecycle = lifecycle
+        self._spawn = spawn
+        self._handshake = HandshakeHandler(core, lifecycle)
+        self.connect = ConnectHandler(core, lifecycle)
+        self._subscribe = SubscribeHandler(core)
+        self._unsubscribe = UnsubscribeHandler(core, lifecycle)
+        self.publish = PublishHandler(core)
+
+    async def process(self, batch: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Outcome:
+        """Process the messages of one request or frame.
+
+        Args:
+            late: Called with the answer of a connect that was held.
+
+        Raises:
+            Overloaded: If there is no room for a session now.
+        """
+        outcome = Outcome([], [])
+        shakes_hands = any(isinstance(message, Handshake) for message in batch)
+        for message in batch:
+            reply = Reply(successful=True)
+            if shakes_hands and not isinstance(message, Handshake):
+                _describe(reply, message)
+                # The session it means is not there yet, and we do not guess.
+                _refuse(reply, RemoteError(403, (), "handshake_first"))
+                outcome.replies.append(reply)
+                continue
+            if await self._process_one(message, origin, reply, outcome, late, alone=len(batch) == 1):
+                outcome.replies.append(reply)
+        return outcome
+
+    async def _process_one(
+        self,
+        message: Incoming,
+        origin: Origin,
+        reply: Reply,
+        outcome: Outcome,
+        late: LateAnswer,
+        *,
+        alone: bool,
+    ) -> bool:
+        """Process a message into ``reply``. Returns False if the reply comes later."""
+        _describe(reply, message)
+        session: ServerSession | None = None
+        try:
+            session = await self._session_of(message, origin, outcome)
+            if isinstance(message, Malformed):
+                _refuse_wire(reply, message.error)
+            else:
+                await self._see_incoming(session, message)
+                hold = await self._act(message, session, origin, reply, outcome, late, alone=alone)
+                if hold is not None:
+                    outcome.hold, outcome.session = hold, session
+                    return False
+        except RemoteError as error:
+            _refuse(reply, error)
+        except Overloaded:
+            raise
+        except Exception:
+            log.exception("message.failed", kind=type(message).__name__.lower())
+            _refuse(reply, RemoteError(500, (), "server_error"))
+        await self._complete(message, session, reply)
+        return True
+
+    async def _session_of(self, message: Incoming, origin: Origin, outcome: Outcome) -> ServerSession | None:
+        if isinstance(message, Handshake):
+            return self._handshake.candidate(message, origin)
+        session = self._core.sessions.get(message.client_id)
+        if session is None:
+            return None
+        ext = None if isinstance(message, Malformed) else message.ext
+        allowed = self._core.binding.allows(session, origin, ext)
+        if inspect.isawaitable(allowed):
+            allowed = await allowed
+        if allowed and session.is_open:
+            return session
+        # As if it did not exist; nobody learns that an id he guessed or stole is a living one.
+        outcome.foreign = True
+        return None
+
+    async def _see_incoming(self, session: ServerSession | None, message: Message) -> None:
+        name = "incoming" if isinstance(message, Publish) else "incoming_meta"
+        await run(getattr(self._core.hooks, name), session, message)
+        if session is not None:
+            for extension in session.extensions:
+                await run([getattr(extension, name)], session, message)
+
+    async def _act(
+        self,
+        message: Message,
+        session: ServerSession | None,
+        origin: Origin,
+        reply: Reply,
+        outcome: Outcome,
+        late: LateAnswer,
+        *,
+        alone: bool,
+    ) -> Hold | None:
+        if isinstance(message, Publish):
+            if session is None and message.client_id is not None:
+                raise RemoteError(402, (), "session_unknown")
+            await self.publish.process(session or self._sessionless(origin), message, reply)
+        elif session is None:
+            self._tell_unknown(message, reply)
+        elif isinstance(message, Handshake):
+            await self._handshake.process(session, message, origin, reply)
+        elif isinstance(message, Connect):
+            return self._connect(message, session, origin, reply, outcome, late, alone=alone)
+        elif isinstance(message, Subscribe):
+            await self._subscribe.process(session, message)
+        elif isinstance(message, Unsubscribe):
+            await self._unsubscribe.process(session, message)
+        elif isinstance(message, Disconnect):
+            self._lifecycle.end(session, Event.DISCONNECT, "disconnect")
+        return None
+
+    def _sessionless(self, origin: Origin) -> ServerSession | None:
+        """Return a stand-in for a publisher that has no session but proved who it is, else None."""
+        if origin.identity is None:
+            return None
+        session = self._lifecycle.new_session(address=origin.address, transport=origin.transport)
+        session.identity = origin.identity
+        return session
+
+    def _tell_unknown(self, message: Message, reply: Reply) -> None:
+        _refuse(reply, RemoteError(402, (), "session_unknown"))
+        if isinstance(message, Connect):
+            reply.advice = self._core.advice("handshake")
+        reason = self._core.sessions.why_ended(message.client_id)
+        if reason is not None:
+            reply.extend("reason", reason)
+
+    def _connect(
+        self,
+        message: Connect,
+        session: ServerSession,
+        origin: Origin,
+        reply: Reply,
+        outcome: Outcome,
+        late: LateAnswer,
+        *,
+        alone: bool,
+    ) -> Hold | None:
+        def answer(deliveries: list[Delivery], reconnect: str) -> None:
+            self._answer_late(message, session, reply, deliveries, reconnect, late)
+
+        result = self.connect.process(session, message, origin, answer, alone=alone)
+        if isinstance(result, Hold):
+            return result
+        reply.advice = self._core.advice(interval_ms=result.interval_ms)
+        if result.multiple_clients:
+            reply.advice = msgspec.structs.replace(reply.advice, multiple_clients=True)
+        outcome.deliveries.extend(result.deliveries)
+        outcome.session = session
+        return None
+
+    def _answer_late(
+        self,
+        message: Connect,
+        session: ServerSession,
+        reply: Reply,
+        deliveries: list[Delivery],
+        reconnect: str,
+        late: LateAnswer,
+    ) -> None:
+        reply.advice = self._core.advice("none" if reconnect == "none" else "retry")
+        if self._core.hooks.outgoing_meta_waits:
+            self._spawn(self._complete_late(message, session, reply, deliveries, late))
+            return
+        with _Refusing(reply):
+            for hook in self._completing(message, session, reply):
+                hook(session, reply)
+        self._observe(message, reply)
+        late(session, deliveries, reply)
+
+    async def _complete_late(
+        self,
+        message: Connect,
+        session: ServerSession,
+        reply: Reply,
+        deliveries: list[Delivery],
+        late: LateAnswer,
+    ) -> None:
+        await self._complete(message, session, reply)
+        late(session, deliveries, reply)
+
+    async def _complete(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
+        """Give the reply its clientId and let the extensions add theirs."""
+        known = None if isinstance(message, Handshake) and not reply.successful else session
+        with _Refusing(reply):
+            await run(self._completing(message, known, reply), known, reply)
+        self._observe(message, reply)
+
+    def _completing(self, message: Incoming, known: ServerSession | None, reply: Reply) -> Iterable[Hook]:
+        if known is None:
+            return self._core.hooks.outgoing_meta
+        reply.clientId = known.id
+        if known.dropped and isinstance(message, Connect):
+            reply.extend("dropped", known.dropped)
+            known.dropped = 0
+        if not known.extensions:
+            return self._core.hooks.outgoing_meta
+        return [*(each.outgoing_meta for each in reversed(known.extensions)), *self._core.hooks.outgoing_meta]
+
+    def _observe(self, message: Incoming, reply: Reply) -> None:
+        self._core.observer.message(type(message).__name__.lower(), None if reply.error is UNSET else reply.error)
+
+
+class _Refusing:
+    """Turns what a hook raises into a refusal of that one message."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, RemoteError):
+            _refuse(self._reply, error)
+        elif isinstance(error, Exception):
+            log.error("extension.failed", hook="outgoing_meta", exc_info=error)
+            _refuse(self._reply, RemoteError(500, (), "server_error"))
+        else:
+            return error is None
+        return True
+
+
+def _describe(reply: Reply, message: Incoming) -> None:
+    """Echo what the client needs to know its message by."""
+    if isinstance(message, Malformed):
+        if message.channel is not None:
+            reply.channel = message.channel
+        if message.subscription is not None:
+            reply.subscription = message.subscription
+    else:
+        reply.channel = message.channel.name
+        if isinstance(message, (Subscribe, Unsubscribe)):
+            reply.subscription = message.subscription
+    if message.id is not None:
+        reply.id = message.id
+
+
+def _refuse(reply: Reply, error: RemoteError) -> None:
+    _refuse_wire(reply, str(error))
+
+
+def _refuse_wire(reply: Reply, error: str) -> None:
+    reply.successful = False
+    reply.error = error
+    if reply.channel == META_HANDSHAKE:
+        # Never "handshake": Faye 1.4 answers that with hundreds of handshakes a second.
+        reply.advice = Advice(reconnect="none", interval=0, timeout=0)

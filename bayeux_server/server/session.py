@@ -1,0 +1,293 @@
+"""One client's session: its queue, and the ways out of it."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from bayeux_server.protocol.session_state import Event, State, after
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.flush import Flush
+from bayeux_server.server.timers import Timer
+
+if TYPE_CHECKING:
+    from bayeux_server.server.extension import SessionExtension
+
+ID_BYTES: Final = 20  # 160 random bits
+SHORT_ID_CHARACTERS: Final = 6
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who a session is, as authentication found.
+
+    Attributes:
+        user_id: The subject, unique within its issuer.
+        roles: Names that the channel rules speak of.
+        expires_at_s: Epoch seconds at which the session ends unless refreshed, None for never.
+        claims: Whatever else the credential said.
+    """
+
+    user_id: str
+    roles: frozenset[str] = frozenset()
+    expires_at_s: float | None = None
+    claims: dict[str, Any] = {}
+
+
+class Socket(Protocol):
+    """A live two-way connection that a session is bound to; see :mod:`bayeux_server.server.binding`."""
+
+    def alive(self) -> Awaitable[bool]:
+        """Return whether the peer answers a ping within a second."""
+
+
+class Pipe(Protocol):
+    """A connection that events can be pushed into at any time: a WebSocket, or an event stream."""
+
+    def writable(self) -> bool:
+        """Whether it takes more now."""
+
+    def wait(self, session: "ServerSession") -> None:
+        """Mark the session for a flush once more can be written."""
+
+    def push(self, deliveries: list[Delivery]) -> None:
+        """Write events, and whatever replies wait for them, at once."""
+
+    def end(self, reason: str) -> None:
+        """Write what is left, then close."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one session may pile up.
+
+    Attributes:
+        max_queue_messages: Messages waiting for a client that does not take them.
+        max_queue_bytes: The same in bytes of JSON.
+        drop_oldest: At a limit, drop the oldest messages and tell their number with the next connect reply
+            (``ext.dropped``), instead of ending the session.
+    """
+
+    max_queue_messages: int = 10_000
+    max_queue_bytes: int = 8 * 1024 * 1024
+    drop_oldest: bool = False
+
+
+class Hold:
+    """A ``/meta/connect`` that waits for its answer.
+
+    Attributes:
+        takes_events: Whether the answer carries queued events (HTTP), or they travel on a pipe (WebSocket).
+        answer: Sends the answer, with the events it carries. Called once.
+    """
+
+    __slots__ = ("answer", "takes_events", "timer")
+
+    def __init__(self, answer: Callable[[list[Delivery], str], None], *, takes_events: bool, timer: Timer) -> None:
+        self.answer = answer
+        self.takes_events = takes_events
+        self.timer = timer
+
+
+class ServerSession:
+    """A session as the server sees it.
+
+    Everything here runs on the event loop and returns at once. A delivery joins :attr:`queue`; the flush at the end of
+    the loop's turn writes the queue to the :attr:`pipe`, or answers the held connect with it, or leaves it there: what
+    no connection takes waits, within :class:`Limits`.
+    """
+
+    __slots__ = (
+        "_accounted",
+        "_attributes",
+        "_flush",
+        "_on_overflow",
+        "address",
+        "browser",
+        "dequeue_listeners",
+        "dirty",
+        "dropped",
+        "extensions",
+        "held",
+        "id",
+        "identity",
+        "is_connected",
+        "limits",
+        "meta_connect_delivery_only",
+        "offered_browser",
+        "pipe",
+        "queue",
+        "queued_bytes",
+        "resume_token",
+        "socket",
+        "state",
+        "subscriptions",
+        "timer",
+        "transport",
+    )
+
+    def __init__(self, flush: Flush, limits: Limits, *, address: str, transport: str) -> None:
+        self.id = secrets.token_hex(ID_BYTES)
+        self.identity: Identity | None = None
+        self.address = address
+        self.transport = transport
+        self.limits = limits
+        self.state = State.NEW
+        self.is_connected = False  # whether a first /meta/connect was answered
+        self.queue: list[Delivery] = []
+        self.queued_bytes = 0
+        self._accounted = 0  # how many of the queue are in queued_bytes
+        self.dropped = 0
+        self.subscriptions: set[str] = set()
+        self.held: Hold | None = None
+        self.pipe: Pipe | None = None
+        #: CometD's name: events travel only with connect replies, on every transport. Acknowledging needs that.
+        self.meta_connect_delivery_only = False
+        self.extensions: tuple[SessionExtension, ...] = ()
+        self.dequeue_listeners: tuple[Callable[[list[Delivery]], None], ...] = ()
+        self.timer: Timer | None = None
+        self.browser: str | None = None
+        self.offered_browser: str | None = None
+        self.resume_token: str | None = None
+        self.socket: Socket | None = None
+        self.dirty = False
+        self._flush = flush
+        self._attributes: dict[str, Any] | None = None
+        self._on_overflow: Callable[[ServerSession], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<ServerSession {self.short_id} {self.state.value} {self.transport}>"
+
+    @property
+    def short_id(self) -> str:
+        """The first characters of the id: enough for a log, not enough to take over the session."""
+        return self.id[:SHORT_ID_CHARACTERS]
+
+    @property
+    def user_id(self) -> str | None:
+        """The authenticated user, None for an anonymous session."""
+        return self.identity.user_id if self.identity else None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Room for extensions to keep what they know of this session, each under its own name."""
+        if self._attributes is None:
+            self._attributes = {}
+        return self._attributes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session lives: after its handshake, before its end."""
+        return self.state in (State.WAITING, State.HOLDING)
+
+    def on_overflow(self, callback: Callable[["ServerSession"], None]) -> None:
+        """Have ``callback`` called when the queue passes a limit and may not drop messages."""
+        self._on_overflow = callback
+
+    def happened(self, event: Event) -> None:
+        """Move to the state that follows ``event``."""
+        self.state = after(self.state, event)
+
+    # ---- in
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Queue an event; it leaves at the end of this turn, if a connection takes it. A lazy one waits for company."""
+        self.queue.append(delivery)
+        if not delivery.lazy:
+            self._flush.mark(self)
+
+    def requeue(self, deliveries: list[Delivery]) -> None:
+        """Put events back to the front: they were taken, and did not reach the client."""
+        if deliveries and self.is_open:
+            self.queue[:0] = deliveries
+            self._recount()
+            self._flush.mark(self)
+
+    # ---- out
+
+    def flush(self) -> None:
+        """Send what is queued by the way that is open, if any."""
+        pipe = self.pipe
+        if pipe is not None and not self.meta_connect_delivery_only:
+            if pipe.writable():
+                pipe.push(self.take())
+                return
+            pipe.wait(self)
+        elif pipe is not None:
+            pipe.push([])  # replies only
+        if self.queue:
+            if self.held is not None and self._carries(self.held):
+                self.release()
+            else:
+                self._bound()
+
+    def take(self) -> list[Delivery]:
+        """Take all queued events, through the dequeue listeners."""
+        taken, self.queue = self.queue, []
+        self.queued_bytes = self._accounted = 0
+        for listener in self.dequeue_listeners:
+            listener(taken)
+        return taken
+
+    def hold(self, hold: Hold) -> None:
+        """Hold a connect. A connect already held is answered first, as an ordinary empty success."""
+        self.release(empty=True)
+        self.happened(Event.CONNECT)
+        self.held = hold
+        if self.queue:
+            self._flush.mark(self)
+
+    def release(self, reconnect: str = "retry", *, empty: bool = False) -> None:
+        """Answer the held connect, if there is one: with the queued events unless they travel on the pipe."""
+        hold = self._let_go()
+        if hold is None:
+            return
+        hold.answer(self.take() if self._carries(hold) and not empty else [], reconnect)
+
+    def cancel_hold(self, hold: Hold) -> bool:
+        """Forget a held connect whose connection is gone. Nothing was taken, so nothing is lost.
+
+        Returns:
+            Whether it was still held.
+        """
+        if self.held is not hold:
+            return False
+        self._let_go()
+        return True
+
+    def _carries(self, hold: Hold) -> bool:
+        return self.meta_connect_delivery_only or (hold.takes_events and self.pipe is None)
+
+    def _let_go(self) -> Hold | None:
+        hold, self.held = self.held, None
+        if hold is not None:
+            hold.timer.cancel()
+            self.happened(Event.RELEASE)
+        return hold
+
+    # ---- bounds
+
+    def _recount(self) -> None:
+        self.queued_bytes = self._accounted = 0
+        self._bound()
+
+    def _bound(self) -> None:
+        """Hold the waiting queue to its limits. What leaves at once is never counted: it costs nobody anything."""
+        queue, limits = self.queue, self.limits
+        self.queued_bytes += sum(delivery.size_bytes for delivery in queue[self._accounted :])
+        self._accounted = len(queue)
+        if len(queue) <= limits.max_queue_messages and self.queued_bytes <= limits.max_queue_bytes:
+            return
+        if limits.drop_oldest:
+            self._drop_oldest()
+        elif self._on_overflow is not None:
+            self._on_overflow(self)
+
+    def _drop_oldest(self) -> None:
+        excess = max(0, len(self.queue) - self.limits.max_queue_messages)
+        kept_bytes = self.queued_bytes - sum(delivery.size_bytes for delivery in self.queue[:excess])
+        while kept_bytes > self.limits.max_queue_bytes:
+            kept_bytes -= self.queue[excess].size_bytes
+            excess += 1
+        del self.queue[:excess]
+        self.dropped += excess
+        self.queued_bytes, self._accounted = kept_bytes, len(self.queue)

@@ -1,0 +1,116 @@
+"""What the transports share: the server, its settings, and who a request comes from."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from aiohttp import web
+
+from bayeux_server.server.bayeux_server import BayeuxServer
+from bayeux_server.server.binding import Origin, new_browser
+from bayeux_server.server.session import Identity
+from bayeux_server.transports.origins import OriginPolicy
+
+if TYPE_CHECKING:
+    from bayeux_server.transports.websocket import WebSocketConnection
+
+BROWSER_COOKIE: Final = "BAYEUX_BROWSER"
+
+#: Finds who a bearer token belongs to, None if it proves nothing.
+TokenReader = Callable[[str], Awaitable[Identity | None]]
+
+
+class WireSettings(msgspec.Struct, frozen=True):
+    """What the transports are told.
+
+    Attributes:
+        max_body_bytes: Of a request body, also after inflating, and of a WebSocket message.
+        ping_interval_s: Between protocol pings; a pong must come within half of it.
+        idle_socket_timeout_s: How long a WebSocket without a session stays.
+        write_timeout_s: How long a peer may take nothing of what is written to it.
+        send_buffer_bytes: The kernel's send buffer per WebSocket; what a slow reader may hold there.
+        max_sockets: WebSockets open at once.
+        max_sockets_per_address: The same of one address.
+        cross_site_cookie: Make the browser cookie usable from pages on other sites (needs HTTPS).
+        trusted_proxies: Addresses whose X-Forwarded-For is believed.
+    """
+
+    max_body_bytes: int = 1_048_576
+    ping_interval_s: float = 25.0
+    idle_socket_timeout_s: float = 120.0
+    write_timeout_s: float = 30.0
+    send_buffer_bytes: int = 131_072
+    max_sockets: int = 100_000
+    max_sockets_per_address: int = 10_000
+    cross_site_cookie: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class TransportContext:
+    """Given to every transport by the composition root."""
+
+    def __init__(
+        self, server: BayeuxServer, settings: WireSettings, origins: OriginPolicy, read_token: TokenReader | None
+    ) -> None:
+        self.server = server
+        self.settings = settings
+        self.origins = origins
+        #: The WebSockets that are open.
+        self.sockets: set[WebSocketConnection] = set()
+        self._read_token = read_token
+        self._proxies = frozenset(settings.trusted_proxies)
+
+    async def origin(self, request: web.Request, transport: str) -> Origin:
+        """Return who sent a request, by its address, cookie and credentials."""
+        browser = request.cookies.get(BROWSER_COOKIE) or None
+        token = _bearer(request)
+        identity = await self._read_token(token) if token is not None and self._read_token is not None else None
+        return Origin(
+            transport=transport,
+            address=self.address(request),
+            browser=browser,
+            offered_browser=None if browser else new_browser(),
+            identity=identity,
+            token=token,
+        )
+
+    def address(self, request: web.Request) -> str:
+        """Return the client's address: the last one in X-Forwarded-For that no trusted proxy added."""
+        address = request.remote or ""
+        if address not in self._proxies:
+            return address
+        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            hop = hop.strip()
+            if not _is_address(hop):
+                break
+            address = hop
+            if hop not in self._proxies:
+                break
+        return address
+
+    def offer_browser(self, response: web.StreamResponse, origin: Origin) -> None:
+        """Set the cookie a session is bound to, where the request brought none. See ``server/binding.py``."""
+        if origin.offered_browser is None:
+            return
+        if self.settings.cross_site_cookie:
+            # http.cookies knows no "Partitioned" before Python 3.14.
+            response.headers.add(
+                "Set-Cookie",
+                f"{BROWSER_COOKIE}={origin.offered_browser}; HttpOnly; Path=/; SameSite=None; Secure; Partitioned",
+            )
+        else:
+            response.set_cookie(BROWSER_COOKIE, origin.offered_browser, httponly=True, samesite="Lax")
+
+
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

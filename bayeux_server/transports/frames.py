@@ -1,0 +1,100 @@
+"""WebSocket frames as bytes, for the way out, and what has to be checked of them on the way in.
+
+Source: RFC 6455, section 5.
+"""
+
+from typing import Final
+
+from bayeux_server.protocol.msgpack_wire import from_json
+
+CLOSE_NORMAL: Final = 1000
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_PROTOCOL_ERROR: Final = 1002
+CLOSE_UNSUPPORTED: Final = 1003
+CLOSE_INVALID_DATA: Final = 1007
+CLOSE_POLICY: Final = 1008
+CLOSE_TOO_BIG: Final = 1009
+CLOSE_TRY_AGAIN_LATER: Final = 1013
+
+_TEXT: Final = b"\x81"
+_BINARY: Final = b"\x82"
+_CLOSE: Final = b"\x88"
+
+
+def _frame(opcode: bytes, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        return b"%b%c%b" % (opcode, size, payload)
+    if size < 65_536:
+        return b"%b\x7e%b%b" % (opcode, size.to_bytes(2, "big"), payload)
+    return b"%b\x7f%b%b" % (opcode, size.to_bytes(8, "big"), payload)
+
+
+def text_frame(array: bytes) -> bytes:
+    """Return a JSON array as a text frame."""
+    return _frame(_TEXT, array)
+
+
+def packed_frame(array: bytes) -> bytes:
+    """Return a JSON array as a binary frame of MessagePack."""
+    return _frame(_BINARY, from_json(array))
+
+
+def text_event(event: bytes) -> bytes:
+    """Return one event's JSON as a text frame."""
+    return _frame(_TEXT, b"[%b]" % event)
+
+
+def packed_event(event: bytes) -> bytes:
+    """Return one event's JSON as a binary frame of MessagePack."""
+    return packed_frame(b"[%b]" % event)
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """Return a close frame; the reason is cut to what a control frame can hold."""
+    return _frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
+
+
+class MaskCheck:
+    """Follows the frames of a client to see that each is masked, as RFC 6455, 5.1 asks; aiohttp lets it pass."""
+
+    __slots__ = ("_head", "_skip")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._skip = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Look at the next bytes received. Returns False as soon as a frame without a mask is seen."""
+        start, size = 0, len(data)
+        while start < size:
+            if self._skip:
+                step = min(self._skip, size - start)
+                self._skip -= step
+                start += step
+                continue
+            head = self._head + data[start : start + 14 - len(self._head)]
+            length = _header_bytes(head)
+            if len(head) < length:
+                self._head = head
+                return len(head) < 2 or bool(head[1] & 0x80)
+            if not head[1] & 0x80:
+                return False
+            start += length - len(self._head)
+            self._head = b""
+            self._skip = _payload_bytes(head)
+        return True
+
+
+def _header_bytes(head: bytes) -> int:
+    if len(head) < 2:
+        return 2
+    code = head[1] & 0x7F
+    return 6 + (2 if code == 126 else 8 if code == 127 else 0)
+
+
+def _payload_bytes(head: bytes) -> int:
+    code = head[1] & 0x7F
+    if code < 126:
+        return code
+    return int.from_bytes(head[2:4] if code == 126 else head[2:10], "big")

@@ -1,0 +1,126 @@
+"""What the HTTP transports share: reading a request's messages, and answering a batch, now or when its connect ends."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from bayeux_server.errors import BodyError, Overloaded
+from bayeux_server.protocol.messages import META_HANDSHAKE, Incoming, Reply
+from bayeux_server.protocol.wire import write
+from bayeux_server.server.binding import Origin
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.session import ServerSession
+from bayeux_server.transports.context import TransportContext
+
+_HEADERS: Final = {"Cache-Control": "no-cache, no-store", "X-Content-Type-Options": "nosniff"}
+_MAX_FORM_FIELDS: Final = 1_000
+
+#: Makes the response of a JSON array.
+Responder = Callable[[bytes], web.Response]
+
+
+async def read_body(request: web.Request) -> list[bytes]:
+    """Return the JSON texts a POST carries: its body, or each ``message`` field of a form.
+
+    Everything that is not called ``application/json`` is a form: Faye posts ``text/plain`` across origins.
+
+    Raises:
+        BodyError: If there is none, or the body cannot be read.
+    """
+    body = await request.read()
+    if request.content_type.lower() == "application/json":
+        return [body]
+    return form_messages(body.decode("utf-8", "surrogateescape"))
+
+
+def form_messages(form: str) -> list[bytes]:
+    """Return the ``message`` fields of a form or a query.
+
+    Raises:
+        BodyError: If there is none.
+    """
+    try:
+        fields = parse_qs(form, keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")
+        messages = [message.encode() for message in fields.get("message", ())]
+    except ValueError:
+        raise BodyError("the form cannot be read") from None
+    if not messages:
+        raise BodyError("there is no message")
+    return messages
+
+
+def json_response(array: bytes) -> web.Response:
+    """Return a JSON array as a response."""
+    return web.Response(body=array, content_type="application/json", charset="utf-8", headers=_HEADERS)
+
+
+async def answer(
+    context: TransportContext, request: web.Request, origin: Origin, bodies: list[bytes], respond: Responder
+) -> web.StreamResponse:
+    """Process a request's messages and send the answer; a connect that is held keeps the request open."""
+    try:
+        batch = [message for body in bodies for message in context.server.reader.read(body)]
+        if not batch:
+            # CometD takes [] for a failure of its own making; say what it is.
+            raise BodyError("there is no message")
+        return await _Exchange(context, request, origin, respond).run(batch)
+    except BodyError as error:
+        return web.Response(status=413 if error.too_big else 400, text=str(error), headers=_HEADERS)
+    except Overloaded as error:
+        return web.Response(status=503, text=str(error), headers={**_HEADERS, "Retry-After": "5"})
+
+
+class _Exchange:
+    """One request on its way to its response."""
+
+    def __init__(self, context: TransportContext, request: web.Request, origin: Origin, respond: Responder) -> None:
+        self._context = context
+        self._request = request
+        self._origin = origin
+        self._respond = respond
+        self._late: asyncio.Future[tuple[list[Delivery], Reply]] = asyncio.get_running_loop().create_future()
+
+    async def run(self, batch: list[Incoming]) -> web.StreamResponse:
+        outcome = await self._context.server.pipeline.process(batch, self._origin, self._answer_late)
+        deliveries, replies, session = outcome.deliveries, outcome.replies, outcome.session
+        if outcome.hold is not None and session is not None:
+            try:
+                deliveries, reply = await self._late
+            except asyncio.CancelledError:
+                # The client hung up. Nothing was taken from the queue, unless the answer came in this very turn.
+                self._context.server.pipeline.connect.cancel(session, outcome.hold, self._origin)
+                if self._late.done() and not self._late.cancelled():
+                    session.requeue(self._late.result()[0])
+                raise
+            replies = [reply]
+        return await self._send(session, deliveries, replies)
+
+    def _answer_late(self, session: ServerSession, deliveries: list[Delivery], reply: Reply) -> None:
+        if self._late.done():
+            session.requeue(deliveries)
+        else:
+            self._late.set_result((deliveries, reply))
+
+    async def _send(
+        self, session: ServerSession | None, deliveries: list[Delivery], replies: list[Reply]
+    ) -> web.StreamResponse:
+        first = [reply for reply in replies if reply.channel == META_HANDSHAKE]
+        others = [reply for reply in replies if reply.channel != META_HANDSHAKE]
+        array = write([*first, *(delivery.json for delivery in deliveries), *others])
+        response = self._respond(array)
+        if first:
+            self._context.offer_browser(response, self._origin)
+        try:
+            if self._request.transport is None or self._request.transport.is_closing():
+                raise ConnectionResetError
+            await response.prepare(self._request)
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            # Both reference servers lose these events; here they wait for the next connect.
+            if session is not None:
+                session.requeue(deliveries)
+            raise
+        return response
