@@ -75,7 +75,7 @@ def serve(
     allow_origin: tuple[str, ...],
     overrides: tuple[str, ...],
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C.
+    r"""Run the server until SIGTERM or Ctrl-C.
 
     \b
     Examples:

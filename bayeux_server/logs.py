@@ -1,4 +1,4 @@
-"""Logging: structlog, as lines for people on a terminal and as JSON everywhere else. Keys and values, never payloads."""
+"""Logging: structlog; lines for people on a terminal, JSON everywhere else. Keys and values, never payloads."""
 
 import logging
 import sys

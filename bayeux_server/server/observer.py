@@ -4,7 +4,7 @@ from bayeux_server.server.session import ServerSession
 
 
 class Observer:
-    """Told of what happens, per message or publication, never per delivery. Does nothing: override what is counted."""
+    """Told of what happens, per message or publication, never per delivery. Override what is counted."""
 
     def message(self, kind: str, error: str | None) -> None:
         """A message was processed: ``handshake``, ``connect``, ``subscribe``, ``publish`` ...; its error, if refused."""
