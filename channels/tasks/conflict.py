@@ -47,10 +47,23 @@ _MESSAGE: Final = "Task was modified by another user"
 
 
 def conflict_of(
-    *, base: Task, current: Task, changes: TaskChanges, conflict_id: str, by: User, at: str
+    *,
+    base: Task,
+    current: Task,
+    changes: TaskChanges,
+    conflict_id: str,
+    by: User,
+    at: str,
+    touched: tuple[str, ...] = (),
 ) -> ConflictBody:
-    """Return the answer to ``changes`` of ``base`` when the task has become ``current``."""
+    """Return the answer to ``changes`` of ``base`` when the task has become ``current``.
+
+    ``touched`` names fields that the operation sets beyond ``changes`` (an assignment's): never merged for the caller,
+    but no obstacle if the others left them alone.
+    """
     outcome = merge(base, changes, current)
+    conflicting = (*outcome.conflicting, *(name for name in touched if name in outcome.theirs))
+    merged = UNSET if conflicting else updated(current, outcome.changes, by=by, at=at)
     return ConflictBody(
         message=_MESSAGE,
         current_version=current.version,
@@ -58,9 +71,9 @@ def conflict_of(
         current_task=current,
         conflict_id=conflict_id,
         base_task=base,
-        your_changed_fields=outcome.yours,
+        your_changed_fields=(*outcome.yours, *touched),
         their_changed_fields=outcome.theirs,
-        conflicting_fields=outcome.conflicting,
-        mergeable=outcome.is_clean,
-        merged_task=updated(current, outcome.changes, by=by, at=at) if outcome.is_clean else UNSET,
+        conflicting_fields=conflicting,
+        mergeable=merged is not UNSET,
+        merged_task=merged,
     )

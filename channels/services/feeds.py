@@ -1,0 +1,87 @@
+"""Operations on what follows from events: the activity feed and notifications."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bayeux_server.server.clock import Clock
+from channels.activity import Activity, as_seen_by
+from channels.policy import view_team
+from channels.services.caller import Caller, NewId, Reply
+from channels.services.errors import NotFoundError
+from channels.services.pages import page, place_of
+from channels.services.presenter import Document, Presenter, document_of
+from channels.stores.port import CareStore
+from channels.stores.records import Positioned
+from channels.timestamps import iso_utc_ms
+
+_PAGE: Final = 50
+
+
+class Feeds:
+    """Shows feeds. Every method takes a body that has passed its schema."""
+
+    def __init__(self, store: CareStore, presenter: Presenter, clock: Clock, new_id: NewId) -> None:
+        self._store = store
+        self._presenter = presenter
+        self._clock = clock
+        self._new_id = new_id
+
+    async def activity(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Return a page of a team's feed, the newest first (``body.activity.list``).
+
+        Raises:
+            NotFoundError: If the caller is not of the team.
+            InvalidBodyError: If ``before`` is no cursor of ours.
+        """
+        if not await self._presenter.permits(caller, view_team(body["team_id"])):
+            raise NotFoundError
+        limit = body.get("limit", _PAGE)
+        found = await self._store.activity(
+            body["team_id"], types=body.get("type", ()), before=_before(body, "body.activity.list"), limit=limit
+        )
+        documents = [_in_words_for(caller, each) for each in found]
+        return _page(found, await self._presenter.shown(caller, "activity", documents), limit)
+
+    async def notifications(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Return a page of the caller's notifications, the newest first, and how many are unread.
+
+        Raises:
+            InvalidBodyError: If ``before`` is no cursor of ours.
+        """
+        limit = body.get("limit", _PAGE)
+        found = await self._store.notifications(
+            caller.user.user_id,
+            unread=body.get("unread", False),
+            before=_before(body, "body.notification.list"),
+            limit=limit,
+        )
+        documents = [document_of(each.document) for each in found]
+        reply = _page(found, await self._presenter.shown(caller, "notification", documents), limit)
+        unread = await self._store.unread_count(caller.user.user_id)
+        return reply._replace(body={**reply.body, "unread_count": unread})
+
+    async def read(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Mark the caller's notifications read, some or all (``body.notification.read``); their tabs are told."""
+        event = await self._store.mark_read(
+            caller.user.user_id,
+            body.get("notification_ids"),
+            event_id=self._new_id("read"),
+            at=iso_utc_ms(self._clock.wall()),
+        )
+        return Reply(200, {"unread_count": event.unread_count})
+
+
+def _before(body: Mapping[str, Any], schema: str) -> int | None:
+    cursor = body.get("before")
+    return place_of(cursor, int, schema=schema, field="before") if cursor else None
+
+
+def _in_words_for(caller: Caller, entry: Positioned) -> Document:
+    activity = entry.document
+    return document_of(as_seen_by(activity, caller.user.user_id) if isinstance(activity, Activity) else activity)
+
+
+def _page(found: Any, shown: list[Document | None], limit: int) -> Reply:
+    """A page may be shorter than asked for: hidden entries are left out. Positions tell nothing of them."""
+    more = found[-1].position if len(found) == limit else None
+    return Reply(200, page([document for document in shown if document is not None], more))

@@ -1,0 +1,110 @@
+"""The operations that read tasks: get, list, versions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from channels.policy import view_phi
+from channels.services.caller import Caller, Reply
+from channels.services.errors import NotFoundError
+from channels.services.pages import page, place_of
+from channels.services.presenter import Document, Presenter, document_of
+from channels.stores.port import CareStore
+from channels.stores.queries import sort_value
+from channels.stores.records import After, TaskQuery
+from channels.tasks.model import Task, TaskStatus
+from channels.views import View
+
+_PAGE: Final = 50
+#: Tasks that are looked at in one step once a page has not been filled by the first; and steps at most. Beyond these
+#: 10,000 an asker who sees next to nothing has to filter.
+_LOOK: Final = 200
+_MOST_LOOKS: Final = 50
+
+_Visible = tuple[Task, View, Document]
+
+
+class TaskReading:
+    """Shows tasks to callers, redacted as needed. Every method takes a body that has passed its schema."""
+
+    def __init__(self, store: CareStore, presenter: Presenter) -> None:
+        self._store = store
+        self._presenter = presenter
+
+    async def get(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Return one task (``body.task.get``).
+
+        Raises:
+            NotFoundError: If there is none, it was deleted, or the caller may not see it.
+        """
+        task = await self._store.task(body["task_id"])
+        if task is None or task.status is TaskStatus.DELETED:
+            raise NotFoundError
+        [seen] = await self._presenter.shown(caller, "task", [document_of(task)])
+        if seen is None:
+            raise NotFoundError
+        return Reply(200, seen, task.version)
+
+    async def list(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Return a page of the tasks that the caller may see (``body.task.list``).
+
+        What they may not see leaves no trace: a page is filled from what follows, and its cursor names a task on it.
+
+        Raises:
+            InvalidBodyError: If the cursor is none of ours.
+        """
+        query = _query_of(body)
+        if query.member_id is not None and not await self._presenter.permits(caller, view_phi(query.member_id)):
+            # Which tasks are a member's is PHI even when each of them is shown without saying so.
+            return Reply(200, page([], None))
+        visible = await self._visible(caller, query)
+        on_page = visible[: query.limit]
+        more = _after(query, on_page[-1][0]) if len(visible) > query.limit else None
+        shown = await self._presenter.shown_as(caller, "task", [(view, document) for _, view, document in on_page])
+        return Reply(200, page(shown, more))
+
+    async def _visible(self, caller: Caller, query: TaskQuery) -> Sequence[_Visible]:
+        """Return what of a query the caller may see, up to one more than fits on the page."""
+        wanted = query.limit + 1
+        found: list[_Visible] = []
+        query = msgspec.structs.replace(query, limit=wanted)
+        for _ in range(_MOST_LOOKS):
+            tasks = await self._store.tasks(query)
+            documents = [document_of(task) for task in tasks]
+            views = await self._presenter.views(caller, "task", documents)
+            found += [each for each in zip(tasks, views, documents, strict=True) if each[1] is not View.HIDDEN]
+            if len(tasks) < query.limit or len(found) >= wanted:
+                break
+            query = msgspec.structs.replace(query, after=_after(query, tasks[-1]), limit=_LOOK)
+        return found
+
+    async def versions(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+        """Return versions of a task, the newest first (``body.task.versions``).
+
+        Raises:
+            NotFoundError: If there is no such task or the caller may not see it.
+        """
+        found = await self._store.task_versions(
+            body["task_id"], before=body.get("before"), limit=body.get("limit", _PAGE)
+        )
+        if not found and await self._store.task(body["task_id"]) is None:
+            raise NotFoundError
+        shown = await self._presenter.shown(caller, "task_version", [document_of(each) for each in found])
+        items = [document for document in shown if document is not None]
+        if found and not items:
+            raise NotFoundError
+        return Reply(200, {"items": items})
+
+
+def _query_of(body: Mapping[str, Any]) -> TaskQuery:
+    plain = {name: value for name, value in body.items() if name != "cursor"}
+    query = msgspec.convert(plain, TaskQuery)
+    if not body.get("cursor"):
+        return query
+    after = place_of(body["cursor"], After, schema="body.task.list", field="cursor")
+    return msgspec.structs.replace(query, after=after)
+
+
+def _after(query: TaskQuery, task: Task) -> After:
+    return After(task.id, sort_value(query, task))
