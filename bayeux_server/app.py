@@ -19,6 +19,7 @@ from bayeux_server.drain import drain
 from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext
 from bayeux_server.metrics import Metrics
+from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import Broker, History
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.wire import Reader
@@ -36,9 +37,11 @@ from bayeux_server.server.rules import ChannelRule, RulesPolicy
 from bayeux_server.server.session import Identity, Limits
 from bayeux_server.server.timers import Timers
 from bayeux_server.settings import Settings, SettingsError
+from bayeux_server.transports import publish_api
 from bayeux_server.transports.context import TransportContext, WireSettings
 from bayeux_server.transports.mount import Mount
 from bayeux_server.transports.origins import OriginPolicy
+from bayeux_server.transports.publish_api import PublishApi
 
 log = structlog.get_logger()
 
@@ -84,6 +87,8 @@ class BayeuxApp:
         self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
         self.web.add_routes(self.health.routes())
         self._add_mount()
+        self.openapi = OpenApi()
+        self._add_publish_api()
         self._add_extensions(broker)
         if settings.server.demo:
             self._add_demo()
@@ -102,6 +107,11 @@ class BayeuxApp:
         mount = Mount(self.context, self.settings.server.mount, FAYE_SCRIPT if FAYE_SCRIPT.exists() else None)
         for route in self.web.add_routes(mount.routes()):
             cors.add(route)
+
+    def _add_publish_api(self) -> None:
+        api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")
+        self.web.add_routes([*api.routes(), *self.openapi.routes()])
+        self.openapi.add({publish_api.PATH: publish_api.describe()}, publish_api.schemas())
 
     def _add_extensions(self, broker: Broker) -> None:
         found = {point.name: point for point in entry_points(group=EXTENSION_GROUP)}
@@ -122,6 +132,7 @@ class BayeuxApp:
                 broker,
                 self.health.checks,
                 self._token_readers,
+                self.openapi,
             )
             self.server.add_extension(factory(context))
 

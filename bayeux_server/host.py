@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import Broker, History
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.session import Identity
@@ -25,6 +26,7 @@ class ExtensionContext:
         registry: For metrics.
         history: The port that keeps publications.
         broker: The port that carries them.
+        openapi: The document of the HTTP interface: add what the routes added to ``app`` do.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ExtensionContext:
         broker: Broker,
         readiness: dict[str, Callable[[], str | None]],
         token_readers: list[Callable[[str], Awaitable[Identity | None]]],
+        openapi: OpenApi,
     ) -> None:
         self.name = name
         self.server = server
@@ -46,6 +49,7 @@ class ExtensionContext:
         self.registry = registry
         self.history = history
         self.broker = broker
+        self.openapi = openapi
         self._readiness = readiness
         self._token_readers = token_readers
 

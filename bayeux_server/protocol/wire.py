@@ -90,7 +90,7 @@ class Reader:
     ) -> None:
         self._grammar = grammar
         self._max_depth = max_depth
-        self._max_messages = max_messages
+        self.max_messages = max_messages
         self._kinds: dict[str, Callable[[Envelope, Message], Message]] = {
             META_HANDSHAKE: _handshake,
             META_CONNECT: _connect,
@@ -124,8 +124,8 @@ class Reader:
             raise BodyError("the text is not UTF-8") from None
         except RecursionError:
             raise BodyError("arrays and objects are nested too deeply") from None
-        if len(envelopes) > self._max_messages:
-            raise BodyError(f"a batch has at most {self._max_messages} messages", too_big=True)
+        if len(envelopes) > self.max_messages:
+            raise BodyError(f"a batch has at most {self.max_messages} messages", too_big=True)
         return envelopes
 
     def parse(self, envelope: Envelope) -> Incoming:

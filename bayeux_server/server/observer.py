@@ -7,7 +7,7 @@ class Observer:
     """Told of what happens, per message or publication, never per delivery. Override what is counted."""
 
     def message(self, kind: str, error: str | None) -> None:
-        """A message was processed: ``handshake``, ``connect``, ``subscribe``, ``publish`` ...; its error, if refused."""
+        """A message of a kind, such as ``publish``, was processed; ``error`` in wire form if it was refused."""
 
     def delivered(self, deliveries: int) -> None:
         """A publication was queued for that many sessions."""

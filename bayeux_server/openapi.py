@@ -1,0 +1,38 @@
+"""The one OpenAPI document of the server and of what extensions add to its HTTP interface."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from bayeux_server import __version__
+
+PATH: Final = "/api/openapi.json"
+
+
+class OpenApi:
+    """Collects paths and schemas, and serves them as OpenAPI 3.1 at ``/api/openapi.json``."""
+
+    def __init__(self) -> None:
+        self.document: dict[str, Any] = {
+            "openapi": "3.1.0",
+            "info": {"title": "Bayeux server", "version": __version__},
+            "paths": {},
+            "components": {
+                "schemas": {},
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            },
+        }
+
+    def add(self, paths: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+        """Add path items and component schemas. Names are shared by all: what is there already is replaced."""
+        self.document["paths"].update(paths)
+        self.document["components"]["schemas"].update(schemas)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes to add to an application."""
+        return [web.get(PATH, self.serve)]
+
+    async def serve(self, _request: web.Request) -> web.Response:
+        """The document."""
+        return web.json_response(self.document)

@@ -1,0 +1,73 @@
+"""The configuration: one file documents every key, and a mistake is told by its name."""
+
+import tomllib
+
+import msgspec
+import pytest
+
+from bayeux_server.app import BayeuxApp
+from bayeux_server.settings import Settings, SettingsError, default_path, load
+
+SECTIONS = ("server", "security", "connect", "limits", "backend", "log")
+
+
+def without_environment(*overrides: str) -> Settings:
+    return load(environment={}, overrides=overrides)
+
+
+class TestDefaults:
+    @pytest.mark.parametrize("section", SECTIONS)
+    def test_the_file_names_every_key_with_the_value_the_code_has(self, section: str) -> None:
+        documented = tomllib.loads(default_path().read_text())[section]
+        coded = msgspec.to_builtins(getattr(Settings(), section))
+        assert documented == {key: list(value) if isinstance(value, tuple) else value for key, value in coded.items()}
+
+
+class TestOrder:
+    def test_the_environment_is_over_the_file_and_a_flag_over_both(self) -> None:
+        environment = {"BAYEUX_SERVER__PORT": "9001", "BAYEUX_LOG__LEVEL": "warning"}
+        settings = load(environment=environment, overrides=["server.port=9002"])
+        assert (settings.server.port, settings.log.level) == (9002, "warning")
+
+    def test_a_text_needs_no_quotes(self) -> None:
+        assert without_environment("server.host=0.0.0.0").server.host == "0.0.0.0"
+
+    def test_a_list_is_written_as_toml(self) -> None:
+        settings = without_environment('server.allowed_origins=["https://a.example"]')
+        assert settings.server.allowed_origins == ("https://a.example",)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("override", "told"),
+        [
+            ("server.prot=1", "unknown key server.prot"),
+            ("sever.port=1", "unknown key sever"),
+            ("server.port=70000", "server.port = 70000: expected `int` <= 65535"),
+            ("connect.hold_timeout_ms=soon", "connect.hold_timeout_ms = 'soon': expected `int`, got `str`"),
+            ("security.session_binding=loose", "security.session_binding = 'loose': invalid enum value"),
+            ("limits.max_queue_messages=0", "limits.max_queue_messages = 0: expected `int` >= 1"),
+            ("server.mount=bayeux", "server.mount = 'bayeux': expected `str` matching regex"),
+        ],
+    )
+    def test_the_error_names_the_key_the_value_and_what_is_allowed(self, override: str, told: str) -> None:
+        with pytest.raises(SettingsError) as error:
+            without_environment(override)
+        assert str(error.value).startswith(told)
+
+    def test_a_flag_without_a_value_is_refused(self) -> None:
+        with pytest.raises(SettingsError, match=r"section\.key=value"):
+            without_environment("server.port")
+
+    def test_an_extension_that_is_not_installed_is_named(self) -> None:
+        with pytest.raises(SettingsError, match=r"extensions\.nonsense"):
+            BayeuxApp(without_environment("extensions.nonsense.enabled=true"))
+
+
+class TestOpenDoors:
+    def test_development_settings_are_refused_beyond_loopback(self) -> None:
+        with pytest.raises(SettingsError, match=r"server\.host = '0\.0\.0\.0'"):
+            BayeuxApp(without_environment("server.host=0.0.0.0"))
+
+    def test_unless_told_so_in_words(self) -> None:
+        BayeuxApp(without_environment("server.host=0.0.0.0", "security.allow_development_beyond_loopback=true"))
