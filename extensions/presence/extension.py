@@ -1,0 +1,201 @@
+"""Presence and field locks on a Bayeux server.
+
+In: messages on ``/service/presence``. Out: events on ``/task/{id}`` and ``/task/{id}/presence``, after a snapshot to
+each new subscriber. What ends a presence: a leave, an unsubscribe, the end of the session (told at once), a connection
+that stays away for the grace time, a lease that is not renewed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from bayeux_server.errors import RemoteError
+from bayeux_server.protocol.channel_id import ChannelId
+from bayeux_server.protocol.messages import Message, Publication, Publish, Subscribe
+from bayeux_server.server.bayeux_server import BayeuxServer
+from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.extension import Extension
+from bayeux_server.server.remote_call import RemoteCall
+from bayeux_server.server.session import ServerSession
+from channels.presence.messages import Leave, ReleaseLock, read_message
+from channels.presence.model import PresenceState
+from extensions.presence.people import person_of, presence_id
+from extensions.presence.service import PresenceService, Visitor
+from extensions.presence.sessions import LocalSessions, sees, task_of
+from extensions.presence.teller import UNSETTLED_S, Teller
+from extensions.presence.ticker import Ticker
+
+log = structlog.get_logger()
+
+CHANNEL: Final = "/service/presence"
+#: How often connections are looked at, and expiries of other nodes' sessions are found.
+SWEEP_S: Final = 1.0
+
+#: Says whether presence is switched on for a session's user.
+Enabled = Callable[[ServerSession], bool]
+
+
+class PresenceExtension(Extension):
+    """Wires presence and locks to a Bayeux server.
+
+    Args:
+        server: The server.
+        service: What messages do.
+        teller: The road to subscribers.
+        enabled: Whom presence is switched on for; everybody by default.
+
+    Attributes:
+        sessions: The present sessions of this node.
+    """
+
+    name = "presence"
+
+    def __init__(
+        self, server: BayeuxServer, service: PresenceService, teller: Teller, *, enabled: Enabled | None = None
+    ) -> None:
+        self._server = server
+        self.service = service
+        self._teller = teller
+        self.enabled = enabled or (lambda _: True)
+        self.sessions = LocalSessions()
+        self._turns: dict[ServerSession, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        core = server.core
+        self.ticker = Ticker(core.timers, core.clock, self._tick, longest_s=SWEEP_S)
+        self._look_at_s = 0.0
+        self._recover_at_s = 0.0
+        server.service(CHANNEL)(self._receive)
+
+    def wake(self, in_s: float) -> None:
+        """Have what is due told within ``in_s`` seconds."""
+        self.ticker.wake(in_s)
+
+    def unready(self) -> str | None:
+        """Return why presence cannot be told now, None if it can."""
+        return self.ticker.failing
+
+    def is_editing(self, session: ServerSession, task_id: str) -> bool:
+        """Say whether a session of this node edits the task, so that it is told when the task moves on under it."""
+        presence = self.sessions.get(session)
+        state = None if presence is None else presence.states.get(task_id)
+        return state in {PresenceState.EDITING, PresenceState.TYPING}
+
+    async def start(self) -> None:
+        """Listen to subscriptions and ends of sessions, and begin to sweep."""
+        core = self._server.core
+        core.on_subscribed.append(self._subscribed)
+        core.on_unsubscribed.append(self._unsubscribed)
+        core.sessions.on_removed.append(self._removed)
+        self.wake(0.0)
+
+    async def stop(self) -> None:
+        """Stop without a noise: our sessions are in grace, and may come back on another node."""
+        await self.ticker.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _, presence in self.sessions:
+            if not presence.lost:
+                await self.service.lose(presence.id)
+
+    # ---- in
+
+    def incoming_meta(self, session: ServerSession | None, message: Message) -> None:
+        """Notice a session that came back."""
+        self._seen(session)
+
+    def incoming(self, session: ServerSession | None, message: Publish) -> None:
+        """Notice a session that came back."""
+        self._seen(session)
+
+    async def _receive(self, call: RemoteCall) -> object:
+        message = read_message(call.data)
+        session = call.session
+        person = person_of(session)
+        ends = isinstance(message, Leave | ReleaseLock)
+        if not ends and not self.enabled(session):
+            raise RemoteError(403, [CHANNEL], "presence_is_off")
+        if not ends and not sees(session, message.task_id):
+            raise RemoteError(403, [message.task_id], "presence_denied")
+        presence = self.sessions.add(session, presence_id(session))
+        presence.note(message)
+        async with self._turn(session):
+            if not session.is_open:
+                return None
+            return await self.service.receive(Visitor(presence.id, person), message)
+
+    # ---- what the server tells
+
+    def _subscribed(self, session: ServerSession, channel: ChannelId, message: Subscribe | None) -> None:
+        task_id = task_of(channel)
+        if task_id is not None and self.enabled(session):
+            self._spawn(session, lambda: self._send_snapshot(session, channel, task_id))
+
+    def _unsubscribed(self, session: ServerSession, channel: ChannelId, message: object) -> None:
+        task_id, presence = task_of(channel), self.sessions.get(session)
+        if task_id is not None and presence is not None and not sees(session, task_id):
+            self._spawn(session, lambda: self._leave_unless_ended(session, task_id))
+
+    def _removed(self, session: ServerSession, reason: str) -> None:
+        presence = self.sessions.remove(session)
+        if presence is not None:
+            self._spawn(session, lambda: self.service.end(presence.id), last=True)
+        else:
+            self._turns.pop(session, None)
+
+    async def _send_snapshot(self, session: ServerSession, channel: ChannelId, task_id: str) -> None:
+        snapshot = await self.service.snapshot(task_id)
+        if session.is_open and channel.name in session.subscriptions:
+            name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
+            target = self._server.core.grammar.parse(name)
+            session.deliver(Delivery(Publication(target, msgspec.json.encode(snapshot))))
+
+    async def _leave_unless_ended(self, session: ServerSession, task_id: str) -> None:
+        # The end of a session takes it off its channels first. Whatever ended it, its end is told as one.
+        presence = self.sessions.get(session)
+        if presence is not None and session.is_open and not sees(session, task_id):
+            presence.states.pop(task_id, None)
+            await self.service.leave_task(presence.id, task_id)
+
+    def _seen(self, session: ServerSession | None) -> None:
+        presence = None if session is None else self.sessions.get(session)
+        if session is not None and presence is not None:
+            presence.missed = 0
+            if presence.lost:
+                presence.lost = False
+                self._spawn(session, lambda: self.service.resume(presence.id))
+
+    # ---- time
+
+    async def _tick(self) -> float | None:
+        now_s = self._server.core.clock.now()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + SWEEP_S
+            for presence in self.sessions.newly_lost():
+                await self.service.lose(presence.id)
+        if now_s >= self._recover_at_s:
+            self._recover_at_s = now_s + UNSETTLED_S
+            await self._teller.recover()
+        return await self.service.tick()
+
+    # ---- inside
+
+    def _turn(self, session: ServerSession) -> asyncio.Lock:
+        """What concerns one session happens in the order it came, however long a store takes."""
+        return self._turns.setdefault(session, asyncio.Lock())
+
+    def _spawn(self, session: ServerSession, work: Callable[[], Awaitable[None]], *, last: bool = False) -> None:
+        task = asyncio.ensure_future(self._run(session, work, last=last))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, session: ServerSession, work: Callable[[], Awaitable[None]], *, last: bool) -> None:
+        try:
+            async with self._turn(session):
+                await work()
+        except Exception:
+            # The lease ends by itself: nobody stays present for ever because a store was away.
+            log.exception("presence.failed", session=session.short_id)
+        if last:
+            self._turns.pop(session, None)

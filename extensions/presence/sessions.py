@@ -1,0 +1,102 @@
+"""Which sessions of this node are present where, and whether their connections live."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, field
+
+from bayeux_server.protocol.channel_id import ChannelId
+from bayeux_server.server.session import ServerSession
+from channels.presence.messages import AcquireLock, ChangeState, Join, Leave, PresenceMessage, TakeOverLock, Type
+from channels.presence.model import PresenceState
+
+
+class Presence(Struct):
+    """What this node knows of one session's presence.
+
+    Attributes:
+        id: The session's name in the stores.
+        states: The state last declared on each task.
+        missed: For how many looks its connection has been gone.
+        lost: Whether its grace time has begun.
+    """
+
+    id: str
+    states: dict[str, PresenceState] = field(default_factory=dict)
+    missed: int = 0
+    lost: bool = False
+
+    def note(self, message: PresenceMessage) -> None:
+        """Keep the state a message declares."""
+        task_id = message.task_id
+        match message:
+            case Leave():
+                self.states.pop(task_id, None)
+            case Join(state=state) | ChangeState(new_state=state):
+                self.states[task_id] = state
+            case Type() | AcquireLock() | TakeOverLock():
+                self.states[task_id] = PresenceState.EDITING
+            case _:
+                self.states.setdefault(task_id, PresenceState.VIEWING)
+
+
+#: A connection must be missing at two looks: between two long-polls it is missing for a moment.
+_LOOKS = 2
+
+
+class LocalSessions:
+    """The present sessions of this node."""
+
+    def __init__(self) -> None:
+        self._present: dict[ServerSession, Presence] = {}
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    def __iter__(self) -> Iterator[tuple[ServerSession, Presence]]:
+        return iter(list(self._present.items()))
+
+    def get(self, session: ServerSession) -> Presence | None:
+        """Return what is known of a session that was ever present."""
+        return self._present.get(session)
+
+    def add(self, session: ServerSession, presence_id: str) -> Presence:
+        """Return what is known of a session, newly if it must be."""
+        presence = self._present.get(session)
+        if presence is None:
+            presence = self._present[session] = Presence(presence_id)
+        return presence
+
+    def remove(self, session: ServerSession) -> Presence | None:
+        """Forget a session that ended."""
+        return self._present.pop(session, None)
+
+    def newly_lost(self) -> list[Presence]:
+        """Look at every connection; return the sessions whose grace time begins now."""
+        lost = []
+        for session, presence in self._present.items():
+            if session.pipe is not None or session.held is not None:
+                presence.missed = 0
+            elif not presence.lost:
+                presence.missed += 1
+                if presence.missed >= _LOOKS:
+                    presence.lost = True
+                    lost.append(presence)
+        return lost
+
+
+def task_of(channel: ChannelId) -> str | None:
+    """Return the task whose presence a subscription to ``channel`` shows, None if it is not one task's."""
+    match channel.segments:
+        case ("task", task_id) | ("task", task_id, "presence" | "*" | "**") if task_id not in {"*", "**"}:
+            return task_id
+    return None
+
+
+def sees(session: ServerSession, task_id: str) -> bool:
+    """Say whether a session is subscribed to a task's presence. It passed the authorisation of that channel then."""
+    segments = ("task", task_id)
+    names = (
+        *ChannelId(f"/task/{task_id}", segments).matching(),
+        *ChannelId(f"/task/{task_id}/presence", (*segments, "presence")).matching(),
+    )
+    return not session.subscriptions.isdisjoint(names)
