@@ -1,0 +1,1 @@
+"""Parts that plug into the server, each optional: one module or package per extension."""

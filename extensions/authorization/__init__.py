@@ -1,0 +1,1 @@
+"""Who may see what, decided: the relation graph, SpiceDB, the decisions kept of both, and their place in the server."""
