@@ -70,7 +70,7 @@ def demo_commits() -> Iterator[Commit]:
     members = _members()
     for member in members:
         yield commit_of_member(None, member)
-    random = Random(20251113)  # noqa: S311
+    random = Random(20251113)
     for index in range(TASKS):
         yield from _task_commits(index, members[random.randrange(MEMBERS)], staff, random)
 

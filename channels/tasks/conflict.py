@@ -18,7 +18,7 @@ class Resolution(StrEnum):
     MERGE = "merge"
 
 
-class ConflictBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ConflictBody(Struct, frozen=True, kw_only=True):
     """The design's ``ConflictError``, and what a merge dialog needs beyond it.
 
     Attributes:
