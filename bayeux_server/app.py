@@ -5,7 +5,6 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Final
 
 import aiohttp_cors
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.backends.memory.history import MemoryHistory
+from bayeux_server.demo import FAYE_SCRIPT, Demo
 from bayeux_server.drain import drain
 from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext
@@ -46,8 +46,6 @@ from bayeux_server.transports.publish_api import PublishApi
 log = structlog.get_logger()
 
 EXTENSION_GROUP: Final = "bayeux_server.extensions"
-WEB: Final = Path(__file__).parent.parent / "clients" / "web"
-FAYE_SCRIPT: Final = WEB / "node_modules" / "faye" / "client" / "faye-browser-min.js"
 
 ExtensionFactory = Callable[[ExtensionContext], Extension]
 
@@ -91,7 +89,7 @@ class BayeuxApp:
         self._add_publish_api()
         self._add_extensions(broker)
         if settings.server.demo:
-            self._add_demo()
+            self.web.add_routes(Demo(settings.server.mount).routes())
         self._prepare_channels()
         self.web.cleanup_ctx.append(self._run)
         self.drain_ms = settings.server.drain_ms
@@ -135,16 +133,6 @@ class BayeuxApp:
                 self.openapi,
             )
             self.server.add_extension(factory(context))
-
-    def _add_demo(self) -> None:
-        async def demo(_request: web.Request) -> web.StreamResponse:
-            return web.FileResponse(WEB / "demo" / "index.html")
-
-        self.web.router.add_get("/", demo)
-        self.web.router.add_static("/demo", WEB / "demo")
-        if (WEB / "node_modules").is_dir():
-            self.web.router.add_static("/vendor/faye", WEB / "node_modules" / "faye" / "client")
-            self.web.router.add_static("/vendor/cometd", WEB / "node_modules" / "cometd")
 
     def _prepare_channels(self) -> None:
         for channel in self.settings.connect.lazy_channels:

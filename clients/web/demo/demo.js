@@ -1,0 +1,120 @@
+// The demo page: choose a stock library, a transport and a channel; publish and watch.
+
+import { TRANSPORTS, adapterFor } from "./adapters.js";
+
+const LONGEST_LOG = 500;
+
+const $ = (id) => document.getElementById(id);
+const subscriptions = new Map();
+let adapter = null;
+let events = 0;
+
+function offerTransports() {
+  $("transport").replaceChildren(...TRANSPORTS[$("library").value].map((name) => new Option(name)));
+}
+
+function showState(state, detail = "") {
+  document.body.dataset.state = state;
+  $("state").textContent = detail ? `${state}: ${detail}` : state;
+  $("connect").textContent = adapter ? "Disconnect" : "Connect";
+  for (const id of ["library", "transport", "token"]) $(id).disabled = adapter !== null;
+  for (const form of ["subscription", "publication"]) $(form).elements[0].disabled = adapter === null;
+}
+
+function append(list, kind, tag, text) {
+  const item = document.createElement("li");
+  item.className = kind;
+  const time = document.createElement("time");
+  time.textContent = new Date().toLocaleTimeString();
+  const label = document.createElement("span");
+  label.className = "tag";
+  label.textContent = tag;
+  item.append(time, label, text);
+  list.prepend(item);
+  while (list.children.length > LONGEST_LOG) list.lastChild.remove();
+}
+
+function showWire(direction, message) {
+  const kind = message.successful === false ? `${direction} refused` : direction;
+  append($("wire"), kind, direction === "sent" ? "→" : "←", JSON.stringify(message));
+}
+
+function showEvent(message) {
+  events += 1;
+  $("event-count").textContent = events;
+  append($("events"), "event", message.channel, JSON.stringify(message.data, null, 2));
+}
+
+function showProblem(text) {
+  $("problem").textContent = text;
+}
+
+function subscribe(pattern) {
+  if (subscriptions.has(pattern)) return;
+  const forget = () => {
+    subscriptions.get(pattern)?.item.remove();
+    subscriptions.delete(pattern);
+  };
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = `${pattern} ×`;
+  button.title = `Unsubscribe from ${pattern}`;
+  item.append(button);
+  $("subscriptions").append(item);
+  const unsubscribe = adapter.subscribe(pattern, showEvent, (error) => {
+    forget();
+    showProblem(`${pattern}: ${error}`);
+  });
+  button.onclick = () => {
+    unsubscribe();
+    forget();
+  };
+  subscriptions.set(pattern, { item });
+}
+
+$("library").addEventListener("change", offerTransports);
+$("clear").addEventListener("click", () => $("wire").replaceChildren());
+
+$("connection").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (adapter) {
+    const leaving = adapter;
+    adapter = null;
+    subscriptions.clear();
+    $("subscriptions").replaceChildren();
+    leaving.disconnect();
+    return;
+  }
+  adapter = adapterFor($("library").value, {
+    url: new URL(document.body.dataset.mount, location.href).href,
+    transport: $("transport").value,
+    token: $("token").value.trim(),
+    onState: showState,
+    onWire: showWire,
+  });
+  showState("connecting");
+  adapter.connect();
+});
+
+$("subscription").addEventListener("submit", (event) => {
+  event.preventDefault();
+  showProblem("");
+  subscribe($("pattern").value.trim());
+});
+
+$("publication").addEventListener("submit", (event) => {
+  event.preventDefault();
+  showProblem("");
+  let data;
+  try {
+    data = JSON.parse($("data").value);
+  } catch (error) {
+    showProblem(`Data is not JSON: ${error.message}`);
+    return;
+  }
+  adapter.publish($("channel").value.trim(), data, showProblem);
+});
+
+offerTransports();
+showState("disconnected");
