@@ -241,11 +241,11 @@ def report(people: int, tasks: int, seconds: float) -> list[str]:
         f"{coalesced.share:.1%} of one core, {coalesced.cpu_s / counted.received * 1e6:.0f} us a message and its events"
     )
     saved = f"{1 - counted.deliveries / without.deliveries:.1%} of {without.deliveries} saved"
+    relayed = f"{1 - counted.deliveries / (counted.received * people / tasks):.1%} less than relaying every message"
     return [
         f"load      {load}, {counted.deliveries / seconds:.0f} events/s out",
         f"cpu       {cost} (sockets not written); {single.share:.1%} without a window",
-        f"fan-out   {counted.deliveries} events with a window of {window_ms} ms: {saved}",
-        f"          {1 - counted.deliveries / (counted.received * people / tasks):.1%} less than relaying every message",
+        f"fan-out   {counted.deliveries} events with a window of {window_ms} ms: {saved}; {relayed}",
     ]
 
 
