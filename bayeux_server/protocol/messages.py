@@ -75,9 +75,15 @@ class Disconnect(Message, kw_only=True):
 
 
 class Publish(Message, kw_only=True):
-    """A message to a broadcast or service channel. ``data`` is raw JSON."""
+    """A message to a broadcast or service channel.
+
+    Attributes:
+        data: Raw JSON.
+        made_ext: What an extension of this server wants the publication to carry in ``ext``. Never the client's own.
+    """
 
     data: Raw
+    made_ext: Ext | None = None
 
 
 class Malformed(msgspec.Struct, kw_only=True):

@@ -11,6 +11,7 @@ from bayeux_server.protocol.channel_id import ChannelKind
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.protocol.wire import Reader, encode
 from bayeux_server.server.core import Core
+from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Extension
 from bayeux_server.server.fanout import Fanout, ViewPolicy
 from bayeux_server.server.lifecycle import Lifecycle
@@ -98,6 +99,10 @@ class BayeuxServer:
     def set_view_policy(self, pattern: str, policy: ViewPolicy) -> None:
         """Have a policy decide who sees what of publications on channels that match."""
         self._fanout.set_view_policy(self.core.grammar.parse(pattern), policy)
+
+    async def view_for(self, session: ServerSession, publication: Publication) -> Delivery | None:
+        """Return what a session would get of a publication, None if nothing. For extensions that tell events again."""
+        return await self._fanout.view_for(session, publication)
 
     def set_lazy(self, channel: str, *, lazy: bool = True) -> None:
         """Make a channel's messages wait for company, or no longer."""

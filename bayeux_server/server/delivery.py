@@ -1,13 +1,16 @@
 """An event on its way to sessions, encoded once for all who share it."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.protocol.wire import encode
 
 #: Makes one transport's form, such as a WebSocket frame, of one event's JSON.
 Form = Callable[[bytes], bytes]
+
+_NO_EXT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Delivery:
@@ -37,6 +40,11 @@ class Delivery:
         if self._fields is None:
             self._fields = {}
         self._fields.setdefault("ext", {})[name] = value
+
+    @property
+    def ext(self) -> Mapping[str, Any]:
+        """The fields of ``ext`` so far."""
+        return self._fields.get("ext", _NO_EXT) if self._fields else _NO_EXT
 
     @property
     def json(self) -> bytes:

@@ -76,6 +76,27 @@ class Fanout:
         """Have ``policy`` divide the audience of channels that match; the most exact pattern counts."""
         self._policies[pattern.name] = policy
 
+    async def view_for(self, session: ServerSession, publication: Publication) -> Delivery | None:
+        """Return what one session would get of a publication, None if nothing; for events told again.
+
+        The view policy decides as it does for a live one, and the ``outgoing`` hooks complete it.
+        """
+        policy = self._policy(publication.channel)
+        views: Sequence[View] = [(publication, [session])]
+        try:
+            if policy is not None:
+                divided = policy.views(publication, [session])
+                views = await divided if inspect.isawaitable(divided) else divided
+            seen = next((view for view, sessions in views if session in sessions), None)
+            if seen is None:
+                return None
+            delivery = Delivery(seen)
+            await run(self._hooks.outgoing, seen, delivery)
+        except Exception:
+            log.exception("view.failed", channel_kind=publication.channel.segments[0])
+            return None
+        return delivery
+
     def on_publication(self, publication: Publication) -> None:
         """Deliver to this node's subscribers. Given to the broker."""
         lane = self._lanes.get(publication.channel.name)

@@ -64,7 +64,9 @@ class Lifecycle:
         if not session.is_open:
             return
         if session.pipe is not None and session.pipe.writable():
-            session.pipe.push([*session.take(), _DisconnectNotice()])
+            # Events that travel only with connect replies go with the held one's, in end().
+            last = [] if session.meta_connect_delivery_only else session.take()
+            session.pipe.push([*last, _DisconnectNotice()])
         self.end(session, Event.DISCONNECT, reason)
 
     def unsubscribe(self, session: ServerSession, name: str) -> bool:

@@ -4,7 +4,7 @@ The one place where a :class:`RemoteError` becomes a reply.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import msgspec
 import structlog
@@ -29,7 +29,7 @@ from bayeux_server.protocol.session_state import Event
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
-from bayeux_server.server.extension import Hook, run
+from bayeux_server.server.extension import run
 from bayeux_server.server.handlers.connect import ConnectHandler
 from bayeux_server.server.handlers.handshake import HandshakeHandler
 from bayeux_server.server.handlers.publish import PublishHandler
@@ -234,11 +234,12 @@ class Pipeline:
         late: LateAnswer,
     ) -> None:
         reply.advice = self._core.advice("none" if reconnect == "none" else "retry")
+        self._complete_session(message, session, reply)
         if self._core.hooks.outgoing_meta_waits:
             self._spawn(self._complete_late(message, session, reply, deliveries, late))
             return
         with _Refusing(reply):
-            for hook in self._completing(message, session, reply):
+            for hook in self._core.hooks.outgoing_meta:
                 hook(session, reply)
         self._observe(message, reply)
         late(session, deliveries, reply)
@@ -251,26 +252,33 @@ class Pipeline:
         deliveries: list[Delivery],
         late: LateAnswer,
     ) -> None:
-        await self._complete(message, session, reply)
+        await self._complete_server(message, session, reply)
         late(session, deliveries, reply)
 
     async def _complete(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
         """Give the reply its clientId and let the extensions add theirs."""
         known = None if isinstance(message, Handshake) and not reply.successful else session
-        with _Refusing(reply):
-            await run(self._completing(message, known, reply), known, reply)
-        self._observe(message, reply)
+        if known is not None:
+            self._complete_session(message, known, reply)
+        await self._complete_server(message, known, reply)
 
-    def _completing(self, message: Incoming, known: ServerSession | None, reply: Reply) -> Iterable[Hook]:
-        if known is None:
-            return self._core.hooks.outgoing_meta
-        reply.clientId = known.id
-        if known.dropped and isinstance(message, Connect):
-            reply.extend("dropped", known.dropped)
-            known.dropped = 0
-        if not known.extensions:
-            return self._core.hooks.outgoing_meta
-        return [*(each.outgoing_meta for each in reversed(known.extensions)), *self._core.hooks.outgoing_meta]
+    def _complete_session(self, message: Incoming, session: ServerSession, reply: Reply) -> None:
+        """Let the session add to its reply: in the very moment that the events of a connect's reply were taken.
+
+        Acknowledging numbers replies here. Were another reply to come between, its number would confirm too much.
+        """
+        reply.clientId = session.id
+        if session.dropped and isinstance(message, Connect):
+            reply.extend("dropped", session.dropped)
+            session.dropped = 0
+        with _Refusing(reply):
+            for extension in reversed(session.extensions):
+                extension.outgoing_meta(session, reply)
+
+    async def _complete_server(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
+        with _Refusing(reply):
+            await run(self._core.hooks.outgoing_meta, session, reply)
+        self._observe(message, reply)
 
     def _observe(self, message: Incoming, reply: Reply) -> None:
         self._core.observer.message(type(message).__name__.lower(), None if reply.error is UNSET else reply.error)

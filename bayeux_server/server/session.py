@@ -111,6 +111,7 @@ class ServerSession:
         "id",
         "identity",
         "is_connected",
+        "keeps_taken",
         "limits",
         "meta_connect_delivery_only",
         "offered_browser",
@@ -142,6 +143,8 @@ class ServerSession:
         self.pipe: Pipe | None = None
         #: CometD's name: events travel only with connect replies, on every transport. Acknowledging needs that.
         self.meta_connect_delivery_only = False
+        #: An extension keeps what was taken until the client confirms it, and puts it back itself.
+        self.keeps_taken = False
         self.extensions: tuple[SessionExtension, ...] = ()
         self.dequeue_listeners: tuple[Callable[[list[Delivery]], None], ...] = ()
         self.timer: Timer | None = None
@@ -196,11 +199,15 @@ class ServerSession:
             self._flush.mark(self)
 
     def requeue(self, deliveries: list[Delivery]) -> None:
-        """Put events back to the front: they were taken, and did not reach the client."""
-        if deliveries and self.is_open:
-            self.queue[:0] = deliveries
-            self._recount()
-            self._flush.mark(self)
+        """Put events back to the front: they were taken, and did not reach the client as far as we know."""
+        if deliveries and self.is_open and not self.keeps_taken:
+            self.replace_queue([*deliveries, *self.queue])
+
+    def replace_queue(self, deliveries: list[Delivery]) -> None:
+        """Have these events wait for the client, and no others."""
+        self.queue = deliveries
+        self._recount()
+        self._flush.mark(self)
 
     # ---- out
 

@@ -28,7 +28,7 @@ class PublishHandler:
                 reply.extend("handled", False)
             return
         # From here on nothing of the publisher's envelope is known: subscribers get what this makes, and no more.
-        await self.publish(Publication(message.channel, bytes(message.data)))
+        await self.publish(Publication(message.channel, bytes(message.data), message.made_ext))
 
     async def publish(self, publication: Publication) -> None:
         """Give a publication to the broker, by way of the ``publishing`` hooks."""
