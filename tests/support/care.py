@@ -37,18 +37,22 @@ def new_task(task_id: str = "task_789", *, assignee: User | None = None, **field
 
 
 class Story:
-    """Makes commits with ids of their own, as the service does."""
+    """Makes commits with ids of their own, as the service does; ``prefix`` keeps two stories' ids apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "ev_") -> None:
+        self._prefix = prefix
         self._numbers = count(1)
+
+    def _id(self) -> str:
+        return f"{self._prefix}{next(self._numbers)}"
 
     def create(self, task: Task) -> Commit:
         """Commit of a new task."""
-        return commit_of_change(None, task, event_id=f"ev_{next(self._numbers)}", by=SARAH)
+        return commit_of_change(None, task, event_id=self._id(), by=SARAH)
 
     def change(self, before: Task, after: Task, by: User = SARAH) -> Commit:
         """Commit of a change."""
-        return commit_of_change(before, after, event_id=f"ev_{next(self._numbers)}", by=by)
+        return commit_of_change(before, after, event_id=self._id(), by=by)
 
     def edit(self, task: Task, notes: str, *, by: User = SARAH, seconds: float = 1) -> tuple[Task, Commit]:
         """A task with other notes, and its commit."""
