@@ -11,7 +11,7 @@ from channels.schema import SchemaViolationError, check
 from channels.services.commits import commit_of_event
 from channels.stores.port import CareStore, EventKnownError, VersionMismatchError
 from channels.tasks.absorb import absorb
-from channels.tasks.events import TaskEvent, read_event
+from channels.tasks.events import TASK_EVENTS, TaskEvent, read_event
 from channels.tasks.model import Task
 from channels.timestamps import iso_utc_ms, normal_iso
 
@@ -33,8 +33,7 @@ class EventConsumer:
             SchemaViolationError: If it breaks its schema, or is not about the task it names.
             OSError: If the store cannot be reached; nothing is known of the effect then: try again.
         """
-        check(str(document.get("type")), document)
-        event = _checked(read_event(document))
+        event = _read(document)
         while True:
             if await self._store.knows_event(event.event_id):
                 return await self._told_before(event)
@@ -58,8 +57,13 @@ class EventConsumer:
         return _whole(earlier[0].values if earlier else None, version.values, event)
 
 
-def _checked(event: TaskEvent) -> TaskEvent:
-    """Return the event with its time as ours are written, if it agrees with itself."""
+def _read(document: Mapping[str, Any]) -> TaskEvent:
+    """Return the event with its time as ours are written, if it is one and agrees with itself."""
+    kind = document.get("type")
+    if not isinstance(kind, str) or kind not in TASK_EVENTS:
+        raise SchemaViolationError("task", "type", "enum", "string" if isinstance(kind, str) else "unknown")
+    check(kind, document)
+    event = read_event(document)
     if event.task.id != event.task_id:
         raise SchemaViolationError(event.type, "task.id", "task_id", "string")
     if event.task.version not in (UNSET, event.version):

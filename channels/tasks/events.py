@@ -12,6 +12,7 @@ UPDATED: Final = "task.updated"
 ASSIGNED: Final = "task.assigned"
 COMPLETED: Final = "task.completed"
 DELETED: Final = "task.deleted"
+TASK_EVENTS: Final = frozenset({CREATED, UPDATED, ASSIGNED, COMPLETED, DELETED})
 
 
 class TaskFields(Struct, frozen=True, kw_only=True, omit_defaults=True):
