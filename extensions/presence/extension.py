@@ -118,10 +118,12 @@ class PresenceExtension(Extension):
             raise RemoteError(403, [CHANNEL], "presence_is_off")
         if not ends and not sees(session, message.task_id):
             raise RemoteError(403, [message.task_id], "presence_denied")
+        if _is_over(session):
+            return None
         presence = self.sessions.add(session, presence_id(session))
         presence.note(message)
         async with self._turn(session):
-            if not session.is_open:
+            if _is_over(session):
                 return None
             return await self.service.receive(Visitor(presence.id, person), message)
 
@@ -199,3 +201,8 @@ class PresenceExtension(Extension):
             log.exception("presence.failed", session=session.short_id)
         if last:
             self._turns.pop(session, None)
+
+
+def _is_over(session: ServerSession) -> bool:
+    # A function, so that asking again after a wait is not taken for a repetition.
+    return not session.is_open

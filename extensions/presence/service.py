@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from bayeux_server.errors import RemoteError
-from channels.locks.model import FieldLock, Holder, LockLimitReached, LockTimes
+from channels.locks.model import Attempt, FieldLock, Holder, LockLimitReached, LockTimes
 from channels.locks.store import LockStore
 from channels.presence import messages
 from channels.presence.cursors import CursorGate, Pointed
@@ -93,6 +93,8 @@ class PresenceService:
         self._lock_times = lock_times or LockTimes()
         self._cursors = CursorGate()
         self._cursors_told = 0
+        #: Tasks on which a session was given a lock here, so that all other signs of life renew none.
+        self._locking: dict[str, set[str]] = {}
         self._answers: Mapping[type, Callable[[Visitor, Any], Awaitable[object]]] = {
             messages.Join: self._join,
             messages.Leave: self._leave,
@@ -123,12 +125,14 @@ class PresenceService:
     async def leave_task(self, session_id: str, task_id: str) -> None:
         """End a session's presence and its locks on one task."""
         self._cursors.forget(session_id, task_id)
+        self._locking.get(session_id, set()).discard(task_id)
         self._expect(await self._presence.leave(task_id, session_id, self._wall()))
         await self._teller.tell_locks(await self._locks.release_task(task_id, session_id, self._wall()))
 
     async def end(self, session_id: str) -> None:
         """End a session's presence and its locks on all tasks."""
         self._cursors.forget(session_id)
+        self._locking.pop(session_id, None)
         self._expect(await self._presence.leave_all(session_id, self._wall()))
         await self._teller.tell_locks(await self._locks.release_session(session_id, self._wall()))
 
@@ -198,12 +202,7 @@ class PresenceService:
         # Who locks a field edits the task, and is shown so: a lock's holder is always among those present.
         await self._touch(visitor, message.task_id, PresenceState.EDITING)
         attempt = await self._locks.acquire(message.task_id, message.field_name, _holder(visitor), self._wall())
-        self._wake(self._lock_times.lease_ms / 1000)
-        await self._teller.tell_locks(attempt.changes)
-        if not attempt.granted:
-            for listener in self.on_refused:
-                listener()
-        return self._lease(message.task_id, attempt.lock, granted=attempt.granted)
+        return await self._attempted(visitor, message.task_id, attempt)
 
     async def _release(self, visitor: Visitor, message: messages.ReleaseLock) -> None:
         # No sign of life: who gives up a lock after leaving the task must not come back by it.
@@ -220,9 +219,17 @@ class PresenceService:
         await self.audit(TakeOver(message.task_id, message.field_name, visitor.person, holder, message.reason, now_s))
         await self._touch(visitor, message.task_id, PresenceState.EDITING)
         attempt = await self._locks.take_over(message.task_id, message.field_name, _holder(visitor), self._wall())
-        self._wake(self._lock_times.lease_ms / 1000)
+        return await self._attempted(visitor, message.task_id, attempt)
+
+    async def _attempted(self, visitor: Visitor, task_id: str, attempt: Attempt) -> dict[str, object]:
+        if attempt.granted:
+            self._locking.setdefault(visitor.session_id, set()).add(task_id)
+            self._wake(self._lock_times.lease_ms / 1000)
+        else:
+            for listener in self.on_refused:
+                listener()
         await self._teller.tell_locks(attempt.changes)
-        return self._lease(message.task_id, attempt.lock, granted=True)
+        return self._lease(task_id, attempt.lock, granted=attempt.granted)
 
     async def _editor(self, visitor: Visitor, task_id: str) -> None:
         if not self._locks_given:
@@ -240,7 +247,8 @@ class PresenceService:
     ) -> None:
         touch = Touch(task_id, visitor.session_id, visitor.person, state, field_name, cursor)
         self._expect(await self._presence.touch(touch, self._wall()))
-        await self._locks.renew(task_id, visitor.session_id, self._wall())
+        if task_id in self._locking.get(visitor.session_id, ()):
+            await self._locks.renew(task_id, visitor.session_id, self._wall())
 
     async def _tell_cursor(self, pointed: Pointed) -> None:
         visitor = Visitor(pointed.session_id, pointed.person)

@@ -1,0 +1,98 @@
+"""What clients send, read at the edge."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bayeux_server.errors import RemoteError
+from channels.presence import messages
+from channels.presence.messages import TYPES, read_message
+from channels.presence.model import PresenceState
+from channels.schema import care_schemas
+
+TASK = {"task_id": "task_789"}
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (
+                {"type": "presence.user_joined", "user_id": "cc_456", "state": "viewing"},
+                messages.Join(task_id="task_789", user_id="cc_456"),
+            ),
+            ({"type": "presence.user_left", "user_id": "cc_456"}, messages.Leave(task_id="task_789", user_id="cc_456")),
+            ({"type": "presence.heartbeat"}, messages.Heartbeat(task_id="task_789")),
+            (
+                {"type": "presence.state_changed", "old_state": "viewing", "new_state": "editing"},
+                messages.ChangeState(
+                    task_id="task_789", new_state=PresenceState.EDITING, old_state=PresenceState.VIEWING
+                ),
+            ),
+            ({"type": "presence.typing", "field_name": "notes"}, messages.Type(task_id="task_789", field_name="notes")),
+            (
+                {"type": "presence.cursor", "field_name": "notes", "field_index": 3},
+                messages.Point(task_id="task_789", field_name="notes", field_index=3),
+            ),
+            ({"type": "presence.snapshot"}, messages.AskSnapshot(task_id="task_789")),
+            ({"type": "lock.acquire", "field_name": "a"}, messages.AcquireLock(task_id="task_789", field_name="a")),
+            ({"type": "lock.release", "field_name": "a"}, messages.ReleaseLock(task_id="task_789", field_name="a")),
+            ({"type": "lock.renew"}, messages.RenewLocks(task_id="task_789")),
+            (
+                {"type": "lock.take_over", "field_name": "a", "reason": "urgent"},
+                messages.TakeOverLock(task_id="task_789", field_name="a", reason="urgent"),
+            ),
+        ],
+    )
+    def test_each_message_is_read(self, data: dict[str, Any], message: messages.PresenceMessage) -> None:
+        assert read_message({**TASK, **data}) == message
+
+    def test_each_type_has_a_schema_and_a_struct(self) -> None:
+        assert {f"message.{kind}" for kind in TYPES} <= set(care_schemas())
+        assert {str(kind.__struct_config__.tag) for kind in messages.PresenceMessage.__args__} == TYPES
+
+    @pytest.mark.parametrize("data", [None, [], "x", {}, {"type": 1}, {"type": "task.updated"}])
+    def test_what_is_no_message_is_refused(self, data: object) -> None:
+        with pytest.raises(RemoteError, match=r"^400:type:unknown_message_type$"):
+            read_message(data)
+
+    @pytest.mark.parametrize(
+        ("data", "error"),
+        [
+            ({"type": "presence.user_joined", "state": "John Doe"}, "400:state,enum,string:message_invalid"),
+            ({"type": "lock.take_over", "field_name": "a", "reason": " "}, "400:reason,pattern,string:message_invalid"),
+            ({"type": "lock.take_over", "field_name": "a"}, "400:reason,required,missing:message_invalid"),
+            ({"type": "presence.cursor", "field_name": "a", "field_index": -1}, "400:field_index,minimum,integer:"),
+            ({"type": "presence.heartbeat", "extra": 1}, "400:extra,additionalProperties,integer:message_invalid"),
+        ],
+    )
+    def test_an_error_names_field_rule_and_type_and_never_the_value(self, data: dict[str, Any], error: str) -> None:
+        with pytest.raises(RemoteError) as raised:
+            read_message({**TASK, **data})
+        assert str(raised.value).startswith(error)
+        assert "John" not in str(raised.value)
+
+    def test_the_events_are_written_as_the_design_says(self) -> None:
+        """Field by field, the design's example of a join."""
+        from channels.presence.events import JoinedUser, UserJoined, iso
+
+        user = JoinedUser(
+            "cc_456", "Sarah Johnson", "care_coordinator", PresenceState.VIEWING, "https://cdn/cc_456.jpg"
+        )
+        event = UserJoined("task_789", user, iso(1_763_028_000_000), "presence-task_789-1", 1)
+        written = msgspec.json.decode(msgspec.json.encode(event))
+        assert written == {
+            "type": "presence.user_joined",
+            "task_id": "task_789",
+            "user": {
+                "user_id": "cc_456",
+                "user_name": "Sarah Johnson",
+                "user_role": "care_coordinator",
+                "avatar_url": "https://cdn/cc_456.jpg",
+                "state": "viewing",
+            },
+            "timestamp": "2025-11-13T10:00:00.000Z",
+            "event_id": "presence-task_789-1",
+            "version": 1,
+        }
