@@ -1,1 +1,1 @@
-"""Who talks to the server: a Python client, command line tools and web pages."""
+"""What talks to a Bayeux server: Python, the web, and tools for people."""

@@ -1,0 +1,191 @@
+"""``bayeux``: publish, watch and measure any Bayeux server from the command line."""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import click
+import msgspec
+import structlog
+
+from clients.python import BayeuxClient, ClientError, ClientState, Gap
+
+TOKEN = click.option("--token", envvar="BAYEUX_TOKEN", help="Bearer token; also taken from BAYEUX_TOKEN.")
+TRANSPORT = click.option(
+    "--transport",
+    type=click.Choice(["auto", "websocket", "long-polling"]),
+    default="auto",
+    show_default=True,
+    help="auto takes a WebSocket, or long polls where there is none.",
+)
+
+#: Commands that live elsewhere and need packages of their own: loaded when they are called.
+ELSEWHERE: Final = {"load": "clients.load.cli:load"}
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = ELSEWHERE[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Talk to a Bayeux server, ours or another (Faye, CometD).
+
+    URL is the server's Bayeux end point, such as http://127.0.0.1:8000/bayeux.
+    """
+    # What people watch is standard output; the log would only come between.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+
+@main.command()
+@click.argument("url")
+@click.argument("channel")
+@click.argument("data", metavar="JSON")
+@TOKEN
+@TRANSPORT
+def publish(url: str, channel: str, data: str, token: str | None, transport: Any) -> None:
+    """Publish one value on a channel.
+
+    JSON is the value; - reads one value a line from standard input and publishes each.
+
+    Example: bayeux publish http://127.0.0.1:8000/bayeux /demo/hello '{"text": "Hello"}'
+    """
+    lines = sys.stdin if data == "-" else [data]
+    try:
+        values = [msgspec.json.decode(line) for line in lines if line.strip()]
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="JSON") from None
+
+    async def work() -> None:
+        async with BayeuxClient(url, token=token, transport=transport) as client:
+            for value in values:
+                await client.publish(channel, value)
+
+    _run(work())
+
+
+@main.command()
+@click.argument("url")
+@click.argument("channels", nargs=-1, required=True, metavar="CHANNEL...")
+@click.option("--replay", type=int, help="Begin in the server's history: an id, or -2 for all that is kept.")
+@click.option("--count", type=click.IntRange(1), help="End after so many events.")
+@TOKEN
+@TRANSPORT
+def subscribe(
+    url: str, channels: tuple[str, ...], replay: int | None, count: int | None, token: str | None, transport: Any
+) -> None:
+    """Print the events of channels or patterns, one JSON line each; Ctrl-C ends it.
+
+    Comes back by itself when the connection is lost. States and gaps go to standard error.
+
+    Example: bayeux subscribe http://127.0.0.1:8000/bayeux '/task/**'
+    """
+
+    async def work() -> None:
+        client = BayeuxClient(url, token=token, transport=transport)
+        client.on_state.append(_tell_state)
+        client.on_gap.append(_tell_gap)
+        done = asyncio.Event()
+        printed = 0
+
+        def show(event: Any) -> None:
+            nonlocal printed
+            printed += 1
+            click.echo(json.dumps(_line(event), ensure_ascii=False))
+            if printed == count:
+                done.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, done.set)
+        async with client:
+            for channel in channels:
+                await client.subscribe(channel, show, replay_from=replay)
+            await done.wait()
+
+    _run(work())
+
+
+@main.command()
+@click.argument("url")
+@click.option("--count", type=click.IntRange(1, 1_000), default=5, show_default=True, help="Round trips a transport.")
+@TOKEN
+def ping(url: str, count: int, token: str | None) -> None:
+    """Find out which transports work, and how fast: the time to connect, and of a publish and its event."""
+
+    async def work() -> None:
+        works = 0
+        click.echo(f"{'transport':<24}{'connect':>12}{'round trip':>14}   (median of {count})")
+        for name, transport, wire in _WAYS:
+            try:
+                connect_ms, trip_ms = await _measure(url, transport, wire, token, count)
+            except ClientError as error:
+                click.secho(f"{name:<24}{'fails':>12}   {error}", fg="red")
+            else:
+                works += 1
+                trip = f"{trip_ms:>11.2f} ms" if trip_ms is not None else "   not allowed"
+                click.echo(f"{name:<24}{connect_ms:>9.2f} ms{trip}")
+        if not works:
+            raise click.ClickException(f"no transport works at {url}")
+
+    _run(work())
+
+
+_WAYS: Final = (
+    ("websocket", "websocket", "json"),
+    ("websocket, MessagePack", "websocket", "msgpack"),
+    ("long-polling", "long-polling", "json"),
+)
+
+
+async def _measure(url: str, transport: Any, wire: Any, token: str | None, count: int) -> tuple[float, float | None]:
+    """Return the milliseconds of connecting and of a round trip; None where the probe's channel is not allowed."""
+    start_s = time.perf_counter()
+    async with BayeuxClient(url, transport=transport, wire=wire, token=token, timeout_s=5.0) as client:
+        connect_ms = (time.perf_counter() - start_s) * 1_000
+        try:
+            events = await client.subscribe("/ping")
+            trips_ms = []
+            for number in range(count):
+                start_s = time.perf_counter()
+                await client.publish("/ping", {"ping": number})
+                async with asyncio.timeout(5.0):
+                    await anext(events)
+                trips_ms.append((time.perf_counter() - start_s) * 1_000)
+        except (ClientError, TimeoutError):
+            return connect_ms, None
+    return connect_ms, sorted(trips_ms)[count // 2]
+
+
+def _line(event: Any) -> dict[str, Any]:
+    line = {"channel": event.channel, "data": event.data}
+    return line if event.replay_id is None else line | {"replay_id": event.replay_id}
+
+
+def _tell_state(state: ClientState) -> None:
+    click.secho(f"# {state.value}", err=True, dim=True)
+
+
+def _tell_gap(gap: Gap) -> None:
+    click.secho(f"# {gap.channel}: events may be missing, {gap.reason}", err=True, fg="yellow")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(work)
+    except ClientError as error:
+        raise click.ClickException(str(error)) from None
