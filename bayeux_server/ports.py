@@ -40,7 +40,7 @@ class Broker(Protocol):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A publication as the history keeps it. ``id`` rises within its channel, from 1."""
+    """A publication as the history keeps it. ``id`` rises by one within its channel."""
 
     id: int
     data: bytes
@@ -51,7 +51,7 @@ class Page(msgspec.Struct, frozen=True):
 
     Attributes:
         entries: In order, oldest first.
-        complete: False if publications after the position asked for are no longer kept: a gap.
+        complete: False if publications after the position asked for are no longer kept: a gap. Always true for 0.
     """
 
     entries: Sequence[Position]
@@ -60,6 +60,9 @@ class Page(msgspec.Struct, frozen=True):
 
 class History(Protocol):
     """Keeps the latest publications of channels.
+
+    The first id of a channel is no small number but the wall clock in microseconds: a history that was lost begins
+    again above every id it gave before, so that an old id is known to be too old, and never taken for a new one.
 
     Contract: ``tests/contracts/history.py``.
     """
@@ -81,12 +84,21 @@ class History(Protocol):
     async def after(self, channel: ChannelId, last_id: int, limit: int) -> Page:
         """Return up to ``limit`` publications whose ids are above ``last_id``; 0 for all that is kept.
 
+        A position the channel never had, above its last one for example, gives nothing and is a gap.
+
         Raises:
             OSError: If the store cannot be reached.
         """
 
     async def last_id(self, channel: ChannelId) -> int:
-        """Return the id of the channel's latest publication, 0 if there was none.
+        """Return the id of the channel's latest publication, 0 if none is known.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def channels(self, pattern: ChannelId, limit: int) -> Sequence[str]:
+        """Return the names of up to ``limit`` channels that match a pattern and have publications, in order.
 
         Raises:
             OSError: If the store cannot be reached.

@@ -1,6 +1,8 @@
 """A history for one node, gone with it."""
 
+import time
 from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from bayeux_server.ports import Page, Position
@@ -24,16 +26,22 @@ class MemoryHistory:
     Args:
         max_messages: Kept per channel.
         max_bytes: Kept over all channels; the channel longest unused is emptied first.
-        max_channels: Channels remembered. A channel that was forgotten starts above every id it may have used, so an
-            id is never given twice.
+        max_channels: Channels remembered.
+        wall: Tells the seconds since 1970 that a channel's first id is made of.
     """
 
     def __init__(
-        self, *, max_messages: int = 1_000, max_bytes: int = 256 * 1024 * 1024, max_channels: int = 100_000
+        self,
+        *,
+        max_messages: int = 1_000,
+        max_bytes: int = 256 * 1024 * 1024,
+        max_channels: int = 100_000,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._max_channels = max_channels
+        self._wall = wall
         self._logs: OrderedDict[str, _Log] = OrderedDict()
         self._size_bytes = 0
         self._highest_forgotten_id = 0
@@ -45,7 +53,7 @@ class MemoryHistory:
         """See :meth:`History.append`."""
         log = self._logs.get(channel.name)
         if log is None:
-            log = self._logs[channel.name] = _Log(self._highest_forgotten_id)
+            log = self._logs[channel.name] = _Log(self._base())
         self._logs.move_to_end(channel.name)
         log.last_id += 1
         log.entries.append(Position(log.last_id, data))
@@ -58,16 +66,23 @@ class MemoryHistory:
     async def after(self, channel: ChannelId, last_id: int, limit: int) -> Page:
         """See :meth:`History.after`."""
         log = self._logs.get(channel.name)
-        if log is None:
-            return Page((), complete=last_id in (0, self._highest_forgotten_id))
+        if log is None or last_id > log.last_id:
+            return Page((), complete=last_id == 0)
         first_kept_id = log.last_id - len(log.entries) + 1
         entries = islice(log.entries, max(0, last_id + 1 - first_kept_id), None)
-        return Page(tuple(islice(entries, limit)), complete=first_kept_id <= last_id + 1)
+        return Page(tuple(islice(entries, limit)), complete=last_id == 0 or first_kept_id <= last_id + 1)
 
     async def last_id(self, channel: ChannelId) -> int:
         """See :meth:`History.last_id`."""
         log = self._logs.get(channel.name)
-        return log.last_id if log else self._highest_forgotten_id
+        return log.last_id if log else 0
+
+    async def channels(self, pattern: ChannelId, limit: int) -> Sequence[str]:
+        """See :meth:`History.channels`."""
+        parent = pattern.name.removesuffix("*").removesuffix("*")
+        deep = pattern.segments[-1] == "**"
+        found = (name for name in self._logs if name.startswith(parent) and (deep or "/" not in name[len(parent) :]))
+        return sorted(found)[:limit]
 
     async def stop(self) -> None:
         """See :meth:`History.stop`."""
@@ -77,6 +92,10 @@ class MemoryHistory:
     def unready(self) -> str | None:
         """See :meth:`History.unready`."""
         return None
+
+    def _base(self) -> int:
+        """Return a number above every id given before, to begin a channel with."""
+        return max(self._highest_forgotten_id, int(self._wall() * 1_000_000))
 
     def _grow(self, log: _Log, size_bytes: int) -> None:
         log.size_bytes += size_bytes

@@ -1,0 +1,113 @@
+"""What every :class:`bayeux_server.ports.History` must do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from bayeux_server.ports import History
+from bayeux_server.protocol.channel_id import ChannelGrammar
+
+MAX_MESSAGES = 5
+#: Ids are read by JavaScript: a number beyond this would be rounded there.
+MAX_SAFE_INTEGER = 2**53 - 1
+
+_GRAMMAR = ChannelGrammar()
+A = _GRAMMAR.parse("/a")
+B = _GRAMMAR.parse("/b")
+
+
+class HistoryContract:
+    """Subclasses give a fixture ``new_history``: a function that returns a history of MAX_MESSAGES a channel."""
+
+    @pytest.fixture
+    async def history(self, new_history: Callable[[], History]) -> AsyncIterator[History]:
+        history = new_history()
+        await history.start()
+        yield history
+        await history.stop()
+
+    async def test_ids_rise_by_one_within_a_channel(self, history: History) -> None:
+        first = await history.append(A, b"1")
+        await history.append(B, b'"other"')
+        assert [await history.append(A, b"2"), await history.append(A, b"3")] == [first + 1, first + 2]
+        assert await history.last_id(A) == first + 2
+
+    async def test_ids_fit_javascript(self, history: History) -> None:
+        assert 0 < await history.append(A, b"1") < MAX_SAFE_INTEGER // 2
+
+    async def test_appends_at_the_same_time_get_ids_of_their_own_in_order(self, history: History) -> None:
+        ids = await asyncio.gather(*(history.append(A, b"%d" % number) for number in range(50)))
+        assert ids == list(range(ids[0], ids[0] + 50))
+
+    async def test_zero_gives_all_that_is_kept_and_is_never_a_gap(self, history: History) -> None:
+        for number in range(8):
+            await history.append(A, b"%d" % number)
+        page = await history.after(A, 0, 100)
+        assert [entry.data for entry in page.entries] == [b"3", b"4", b"5", b"6", b"7"]
+        assert page.complete
+
+    async def test_what_follows_a_position_comes_in_order_page_by_page(self, history: History) -> None:
+        ids = [await history.append(A, b"%d" % number) for number in range(5)]
+        page = await history.after(A, ids[0], 2)
+        assert [(entry.id, entry.data) for entry in page.entries] == [(ids[1], b"1"), (ids[2], b"2")]
+        assert page.complete
+        page = await history.after(A, ids[2], 2)
+        assert [entry.id for entry in page.entries] == ids[3:]
+        assert page.complete
+
+    async def test_data_is_kept_byte_for_byte(self, history: History) -> None:
+        data = b'{"x":1.0, "y" : "\\ud83d\\ude00\xc3\xa9"}'
+        await history.append(A, data)
+        page = await history.after(A, 0, 1)
+        assert page.entries[0].data == data
+
+    async def test_nothing_follows_the_last_one(self, history: History) -> None:
+        last_id = await history.append(A, b"1")
+        page = await history.after(A, last_id, 10)
+        assert (list(page.entries), page.complete) == ([], True)
+
+    async def test_the_oldest_position_that_is_no_gap_is_right_before_what_is_kept(self, history: History) -> None:
+        ids = [await history.append(A, b"%d" % number) for number in range(7)]
+        assert (await history.after(A, ids[1], 10)).complete
+        page = await history.after(A, ids[0], 10)
+        assert not page.complete
+        assert [entry.id for entry in page.entries] == ids[2:]
+
+    async def test_a_position_above_the_last_is_a_gap(self, history: History) -> None:
+        last_id = await history.append(A, b"1")
+        page = await history.after(A, last_id + 1, 10)
+        assert (list(page.entries), page.complete) == ([], False)
+
+    async def test_a_channel_nobody_used_has_nothing(self, history: History) -> None:
+        assert await history.last_id(A) == 0
+        page = await history.after(A, 0, 10)
+        assert (list(page.entries), page.complete) == ([], True)
+
+    async def test_a_position_on_a_channel_nobody_used_is_a_gap(self, history: History) -> None:
+        assert not (await history.after(A, 5, 10)).complete
+
+    async def test_channels_are_found_by_pattern_in_order(self, history: History) -> None:
+        for name in ("/a/2", "/a/1", "/a/1/deep", "/ab/1", "/b"):
+            await history.append(_GRAMMAR.parse(name), b"1")
+        assert list(await history.channels(_GRAMMAR.parse("/a/*"), 10)) == ["/a/1", "/a/2"]
+        assert list(await history.channels(_GRAMMAR.parse("/a/**"), 10)) == ["/a/1", "/a/1/deep", "/a/2"]
+        assert len(await history.channels(_GRAMMAR.parse("/**"), 10)) == 5
+        assert list(await history.channels(_GRAMMAR.parse("/*"), 10)) == ["/b"]
+        assert list(await history.channels(_GRAMMAR.parse("/a/**"), 2)) == ["/a/1", "/a/1/deep"]
+        assert list(await history.channels(_GRAMMAR.parse("/c/**"), 10)) == []
+
+    async def test_a_history_that_begins_anew_gives_higher_ids_than_before(
+        self, new_history: Callable[[], History]
+    ) -> None:
+        """Else the position of a client from before would be taken for one of now, and hide what it missed."""
+        first, second = new_history(), new_history()
+        await first.start()
+        before = await first.append(A, b"1")
+        await first.stop()
+        await second.start()
+        assert await second.append(A, b"2") > before
+        await second.stop()
+
+    async def test_it_is_ready_once_started(self, history: History) -> None:
+        assert history.unready() is None
