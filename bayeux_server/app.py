@@ -92,7 +92,6 @@ class BayeuxApp:
             self.web.add_routes(Demo(settings.server.mount).routes())
         self._prepare_channels()
         self.web.cleanup_ctx.append(self._run)
-        self.drain_ms = settings.server.drain_ms
         self.web.on_shutdown.append(self._shut_down)
 
     def _add_mount(self) -> None:
@@ -158,8 +157,12 @@ class BayeuxApp:
         await self.server.stop()
         await self.history.stop()
 
+    async def drain(self) -> None:
+        """Let the clients go, spread over the drain time. Stopping without it closes all connections at once."""
+        await drain(self.context, self.health, self.settings.server.drain_ms)
+
     async def _shut_down(self, _app: web.Application) -> None:
-        await drain(self.context, self.health, self.drain_ms)
+        await drain(self.context, self.health, 0)
 
 
 def _core(settings: Settings, broker: Broker, clock: Clock, registry: CollectorRegistry) -> tuple[Core, Metrics]:

@@ -1,8 +1,8 @@
 """Stopping without a storm: connections go in slices, each client told to come back at a moment of its own."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -11,32 +11,23 @@ from bayeux_server.transports.context import TransportContext
 
 log = structlog.get_logger()
 
-SLICES: Final = 10
-
-T = TypeVar("T")
+SLICES: Final = 20
 
 
 async def drain(context: TransportContext, health: Health, drain_ms: int) -> None:
-    """Say that we are not ready, answer the held polls and close the sockets, spread over ``drain_ms``."""
+    """Say that we are not ready, then answer the held polls and close the sockets, spread over ``drain_ms``."""
     health.draining = True
     core = context.server.core
-    core.drain_jitter_ms = max(1, drain_ms)
-    sessions = list(core.sessions)
-    log.info("drain.began", sessions=len(sessions), sockets=len(context.sockets), drain_ms=drain_ms)
-    for slice_number in range(SLICES):
-        for session in _slice(sessions, slice_number):
-            session.release()
-        for socket in _slice(list(context.sockets), slice_number, of=SLICES - slice_number):
-            socket.go_away()
-        if core.sessions and context.sockets:
-            await asyncio.sleep(drain_ms / SLICES / 1_000)
+    core.drain_jitter_ms = max(core.drain_jitter_ms, drain_ms)
+    farewells: list[Callable[[], None]] = [session.release for session in core.sessions if session.pipe is None]
+    farewells += [socket.go_away for socket in context.sockets]
+    log.info("drain.began", connections=len(farewells), drain_ms=drain_ms)
+    for number in range(SLICES if farewells and drain_ms else 0):
+        for say_farewell in farewells[number::SLICES]:
+            say_farewell()
+        await asyncio.sleep(drain_ms / SLICES / 1_000)
+    for session in core.sessions:
+        session.release()
     for socket in list(context.sockets):
         socket.go_away()
     log.info("drain.ended")
-
-
-def _slice(items: Sequence[T], number: int, of: int = 0) -> Sequence[T]:
-    """Return one slice of several; with ``of``, the first of as many as are left."""
-    if of:
-        return items[: -(-len(items) // of)]
-    return items[number::SLICES]

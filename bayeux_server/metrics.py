@@ -11,7 +11,7 @@ from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.session import ServerSession
 
 _KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
-_CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500")
+_CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500", "503")
 _ENDS: Final = ("disconnect", "expired", "queue_overflow", "kicked", "inactive", "token_expired", "shutdown")
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _AUDIENCE: Final = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)

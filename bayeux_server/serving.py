@@ -1,10 +1,12 @@
 """Running the application in a process: the loop, the signals, the port."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 
 import structlog
+import uvloop
 from aiohttp import web
 
 from bayeux_server.app import BayeuxApp
@@ -13,6 +15,17 @@ from bayeux_server.settings import Settings
 log = structlog.get_logger()
 
 BACKLOG = 2_048
+
+
+def make_runner(app: BayeuxApp) -> web.AppRunner:
+    """Return what runs the application over HTTP, with the limits and habits the transports count on."""
+    return web.AppRunner(
+        app.web,
+        access_log=None,
+        handler_cancellation=True,  # a poll whose client hung up must not answer into the void
+        max_line_size=app.settings.limits.max_request_line_bytes,
+        shutdown_timeout=1.0,
+    )
 
 
 async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
@@ -25,13 +38,7 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
         OSError: If the address cannot be listened on.
     """
     app = BayeuxApp(settings)
-    runner = web.AppRunner(
-        app.web,
-        access_log=None,
-        handler_cancellation=True,  # a poll whose client hung up must not answer into the void
-        max_line_size=settings.limits.max_request_line_bytes,
-        shutdown_timeout=1.0,
-    )
+    runner = make_runner(app)
     stopping = asyncio.Event()
     _on_signals(app, stopping)
     await runner.setup()
@@ -42,6 +49,7 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
         on_started(f"http://{settings.server.host}:{port}")
         log.info("server.started", host=settings.server.host, port=port, mount=settings.server.mount)
         await stopping.wait()
+        await app.drain()
     finally:
         await runner.cleanup()
         log.info("server.stopped")
@@ -62,15 +70,6 @@ def _on_signals(app: BayeuxApp, stopping: asyncio.Event) -> None:
 
 def run(settings: Settings, on_started: Callable[[str], None]) -> None:
     """Run :func:`serve` on the event loop the settings ask for."""
-    kind = settings.server.event_loop
-    if kind == "asyncio":
-        asyncio.run(serve(settings, on_started))
-        return
-    try:
-        import uvloop
-    except ImportError:
-        if kind == "uvloop":
-            raise
-        asyncio.run(serve(settings, on_started))
-    else:
-        uvloop.run(serve(settings, on_started))
+    run_loop = uvloop.run if settings.server.event_loop == "uvloop" else asyncio.run
+    with contextlib.suppress(asyncio.CancelledError):  # the second signal
+        run_loop(serve(settings, on_started))

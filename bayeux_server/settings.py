@@ -42,7 +42,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: tuple[str, ...] = ()
     drain_ms: Milliseconds = 5_000
     demo: bool = True
-    event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    event_loop: Literal["asyncio", "uvloop"] = "asyncio"
 
 
 class SecuritySettings(_Section, frozen=True, forbid_unknown_fields=True):

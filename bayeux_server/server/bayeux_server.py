@@ -74,8 +74,7 @@ class BayeuxServer:
             data: Raw JSON as ``bytes``, or a value to encode.
 
         Raises:
-            RemoteError: 405 if ``channel`` is no broadcast channel, or is a pattern.
-            OSError: If the broker cannot be reached.
+            RemoteError: 405 if ``channel`` is no broadcast channel, or is a pattern; 503 if the broker is out of reach.
         """
         channel_id = self.core.grammar.parse(channel)
         if channel_id.is_pattern or channel_id.kind is not ChannelKind.BROADCAST:

@@ -110,15 +110,18 @@ class Fanout:
 
     async def _run_lane(self, name: str, waiting: Awaitable[None] | None) -> None:
         lane = self._lanes[name]
-        try:
-            while True:
+        while True:
+            try:
                 if waiting is not None:
                     await waiting
                 if not lane:
                     break
                 waiting = self._deliver(lane.popleft())
-        finally:
-            del self._lanes[name]
+            except Exception:
+                # The next one in the lane must not wait for ever behind one that failed.
+                log.exception("fanout.failed")
+                waiting = None
+        del self._lanes[name]
 
     def _deliver(self, publication: Publication) -> Awaitable[None] | None:
         """Deliver now and return None, or return what has to be waited for to have it delivered."""

@@ -2,12 +2,16 @@
 
 import inspect
 
+import structlog
+
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.channel_id import ChannelKind
 from bayeux_server.protocol.messages import Publication, Publish, Reply
 from bayeux_server.server.authorizer import Operation, authorized
 from bayeux_server.server.core import Core
 from bayeux_server.server.session import ServerSession
+
+log = structlog.get_logger()
 
 
 class PublishHandler:
@@ -20,7 +24,7 @@ class PublishHandler:
         """Publish the message. On return the broker has it.
 
         Raises:
-            RemoteError: 402 without a session where one is needed, 403 if denied.
+            RemoteError: 402 without a session where one is needed, 403 if denied, 503 if the broker is out of reach.
         """
         await self._authorise(session, message)
         if message.channel.kind is ChannelKind.SERVICE:
@@ -31,14 +35,22 @@ class PublishHandler:
         await self.publish(Publication(message.channel, bytes(message.data), message.made_ext))
 
     async def publish(self, publication: Publication) -> None:
-        """Give a publication to the broker, by way of the ``publishing`` hooks."""
+        """Give a publication to the broker, by way of the ``publishing`` hooks.
+
+        Raises:
+            RemoteError: 503, if the broker is out of reach, or what a hook refuses with.
+        """
         for hook in self._core.hooks.publishing:
             replaced = hook(publication)
             if inspect.isawaitable(replaced):
                 replaced = await replaced
             if replaced is not None:
                 publication = replaced
-        await self._core.broker.publish(publication)
+        try:
+            await self._core.broker.publish(publication)
+        except OSError:
+            log.exception("broker.unavailable")
+            raise RemoteError(503, (), "broker_unavailable") from None
 
     async def _authorise(self, session: ServerSession | None, message: Publish) -> None:
         core, channel = self._core, message.channel
