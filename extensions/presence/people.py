@@ -33,8 +33,7 @@ def presence_id(session: ServerSession) -> str:
 
 
 def _role(identity: Identity) -> str:
-    claimed = identity.claims.get("user_role")
-    found = next((role for role in ROLES if role == claimed or role in identity.roles), None)
+    found = next((role for role in ROLES if role in identity.roles), None)
     if found is None:
         raise RemoteError(403, [], "presence_needs_a_role")
     return found

@@ -26,7 +26,7 @@ async def sarah(world: World) -> Client:
 
 @pytest.fixture
 async def mike(world: World) -> Client:
-    return await world.client("cc_789", "Mike Chen", user_role="clinician")
+    return await world.client("cc_789", "Mike Chen", "clinician")
 
 
 class TestJoining:

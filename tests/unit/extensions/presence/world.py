@@ -169,11 +169,13 @@ class World:
     def guard(self) -> LockGuard:
         return self.app[LOCK_GUARD]
 
-    async def client(self, user_id: str | None = "cc_456", name: str = "Sarah Johnson", **claims: object) -> Client:
+    async def client(
+        self, user_id: str | None = "cc_456", name: str = "Sarah Johnson", role: str = "care_coordinator"
+    ) -> Client:
         """Return a connected client of a user; None for an anonymous one."""
         session = self.server.lifecycle.new_session(address="127.0.0.1", transport="websocket")
         if user_id is not None:
-            session.identity = Identity(user_id, frozenset({"care_coordinator"}), None, {"name": name, **claims})
+            session.identity = Identity(user_id, frozenset({role}), None, {"name": name})
         self.core.sessions.add(session)
         client = Client(self, session)
         await client.connect()
