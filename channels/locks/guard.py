@@ -112,7 +112,7 @@ class StoreLockGuard:
 
     def __init__(
         self,
-        of_task: Callable[[str], Awaitable[Mapping[str, FieldLock]]],
+        of_task: Callable[[str, float], Awaitable[Mapping[str, FieldLock]]],
         clock: Callable[[], float],
         mode: LockMode = LockMode.ENFORCED,
     ) -> None:
@@ -122,7 +122,8 @@ class StoreLockGuard:
 
     async def check(self, intent: WriteIntent) -> Verdict:
         """Judge a write by the locks of this moment. A write that is then committed is still compared by version."""
-        return judge(await self._of_task(intent.task_id), intent, self._mode, to_ms(self._clock()))
+        now_s = self._clock()
+        return judge(await self._of_task(intent.task_id, now_s), intent, self._mode, to_ms(now_s))
 
 
 class NoLocks:

@@ -23,7 +23,7 @@ class LockTimes(Struct, frozen=True):
     locks_per_session: int = 50
 
 
-class LockLimitReached(Exception):  # noqa: N818 - a refusal, not a fault
+class LockLimitReached(Exception):
     """A session already holds as many locks as it may."""
 
 

@@ -10,6 +10,7 @@ class LockStore(Protocol):
     """Keeps field locks for all nodes, with the meaning of :class:`channels.locks.table.LockTable`.
 
     Every method is one atomic step and takes the time as epoch seconds; a store shared by nodes may use its own clock.
+    Moments in the locks it returns are the caller's time in any case: they may be compared with the caller's clock.
     Changes belong to the caller, who tells them to the subscribers and then settles them; what was not settled, because
     that node died, is found by :meth:`unsettled`.
 
@@ -60,7 +61,7 @@ class LockStore(Protocol):
         """End what is over on at most ``limit`` tasks; return the changes, and seconds until there is more to do."""
         ...
 
-    async def of_task(self, task_id: str) -> Mapping[str, FieldLock]:
+    async def of_task(self, task_id: str, now_s: float) -> Mapping[str, FieldLock]:
         """Return the last lock of each field, ended ones included."""
         ...
 

@@ -4,17 +4,17 @@
 A client that misses a number asks for a snapshot. Cursors carry no version: the latest wins and none is owed.
 """
 
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from channels.presence.model import CursorPosition, PresenceState
+from channels.timestamps import iso_utc_ms
 
 
 def iso(at_ms: int) -> str:
     """Return a moment as ISO 8601 in UTC with milliseconds, such as ``2025-11-13T10:00:00.000Z``."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_utc_ms(at_ms / 1000)
 
 
 def event_id(task_id: str, version: int) -> str:

@@ -155,7 +155,7 @@ class PresenceService:
         snapshot = await self._presence.snapshot(task_id, now_s)
         for listener in self.on_snapshot:
             listener(snapshot)
-        return _with_locks(snapshot, await self._locks.of_task(task_id), to_ms(now_s))
+        return _with_locks(snapshot, await self._locks.of_task(task_id, now_s), to_ms(now_s))
 
     async def tick(self) -> float | None:
         """Tell all that is due; return seconds until the next tick is, None if nothing waits."""
@@ -214,7 +214,7 @@ class PresenceService:
             raise RemoteError(403, [message.field_name], "take_over_not_audited")
         await self._editor(visitor, message.task_id)
         now_s = self._wall()
-        lock = (await self._locks.of_task(message.task_id)).get(message.field_name)
+        lock = (await self._locks.of_task(message.task_id, now_s)).get(message.field_name)
         holder = None if lock is None else lock.held_by(to_ms(now_s))
         await self.audit(TakeOver(message.task_id, message.field_name, visitor.person, holder, message.reason, now_s))
         await self._touch(visitor, message.task_id, PresenceState.EDITING)

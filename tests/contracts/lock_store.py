@@ -133,10 +133,10 @@ class LockStoreContract:
         assert (await store.acquire("task_1", "notes", MIKE, at(13))).granted
 
     async def test_the_last_token_of_a_free_field_is_remembered(self, store: LockStore) -> None:
-        assert await store.of_task("task_1") == {}
+        assert await store.of_task("task_1", at(0)) == {}
         lock = (await store.acquire("task_1", "notes", SARAH, at(0))).lock
         await store.release("task_1", "notes", "s1", at(1))
-        remembered = (await store.of_task("task_1"))["notes"]
+        remembered = (await store.of_task("task_1", at(1)))["notes"]
         assert remembered.token == lock.token
         assert remembered.held_by(round(at(1) * 1000)) is None
 

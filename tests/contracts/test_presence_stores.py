@@ -105,7 +105,7 @@ class TestRedisAgreesWithThePureCore:
                 if expires:
                     changes, _ = await store.expire(now_ms / 1000)
                     results.append(sorted(changes, key=lambda change: (change.task_id, change.token)))
-                results.append(dict(await store.of_task(task)))
+                results.append(dict(await store.of_task(task, now_ms / 1000)))
             assert results[: len(results) // 2] == results[len(results) // 2 :]
 
 
@@ -129,6 +129,14 @@ class TestRedisTellsTheTime:
         flushed = await wrong.flush(BORN_S * 2)
         assert flushed.events == []
         assert (await right.snapshot("task_1", 0)).version > BORN_S * 1000
+
+    async def test_a_node_with_a_wrong_clock_sees_a_held_lock_as_held(self, redis: "Redis") -> None:
+        locks = RedisLockStore(redis)
+        await locks.acquire("task_1", "notes", Holder("s1", "cc_456", "Sarah"), BORN_S)
+        for now_s in (BORN_S - 3600, BORN_S * 2):
+            lock = (await locks.of_task("task_1", now_s))["notes"]
+            assert lock.held_by(round(now_s * 1000)) is not None
+            assert lock.held_by(round((now_s + 31) * 1000)) is None
 
     async def test_every_key_expires_by_itself(self, redis: "Redis") -> None:
         presence, locks = RedisPresenceStore(redis), RedisLockStore(redis)

@@ -124,6 +124,7 @@ local function attempt(may_take)
     if result.err then return result end
   end
   result.lock.field_name = field
+  result.now = now
   if #changes > 0 then result.changes = changes end
   return cjson.encode(result)
 end
@@ -197,7 +198,7 @@ local operations = {
   of_task = function()
     local reply = {}
     for i, lock in ipairs(locks_of(args.task_id)) do reply[i] = cjson.encode(lock) end
-    return reply
+    return { now, reply }
   end,
   unsettled = function()
     local found = {}

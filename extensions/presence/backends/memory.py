@@ -122,7 +122,7 @@ class MemoryLockStore:
         due_ms = self._table.next_due_ms
         return changes, None if due_ms is None else max(0, due_ms - to_ms(now_s)) / 1000
 
-    async def of_task(self, task_id: str) -> Mapping[str, FieldLock]:
+    async def of_task(self, task_id: str, now_s: float) -> Mapping[str, FieldLock]:
         """Return the last lock of each field."""
         return self._table.of_task(task_id)
 

@@ -20,6 +20,8 @@ from channels.presence.store import Flushed
 from extensions.presence.backends.decoding import decode_event
 from extensions.presence.backends.scripts import Script
 
+_PRESENCE_SCRIPT = ("presence_rooms.lua", "presence_signs.lua", "presence_telling.lua")
+
 
 class RedisPresenceStore:
     """A :class:`channels.presence.store.PresenceStore` shared by nodes.
@@ -39,7 +41,7 @@ class RedisPresenceStore:
         prefix: str = "{careapp}:presence",
         own_clock: bool = True,
     ) -> None:
-        self._run = Script(redis, "presence.lua", prefix, asdict(times or PresenceTimes()), own_clock=own_clock)
+        self._run = Script(redis, _PRESENCE_SCRIPT, prefix, asdict(times or PresenceTimes()), own_clock=own_clock)
 
     async def touch(self, touch: Touch, now_s: float) -> float | None:
         """Take a sign of life."""
@@ -97,13 +99,14 @@ class _StoredLock(msgspec.Struct):
     holder: Holder | None = None
     lost: bool = False
 
-    def lock(self) -> FieldLock:
-        return FieldLock(self.field_name, self.token, self.holder, self.expires_at, self.lost)
+    def lock(self, behind_ms: int) -> FieldLock:
+        return FieldLock(self.field_name, self.token, self.holder, self.expires_at + behind_ms, self.lost)
 
 
 class _StoredAttempt(msgspec.Struct):
     lock: _StoredLock
     granted: bool
+    now: int
     replaced: Holder | None = None
     changes: tuple["_StoredChange", ...] = ()
 
@@ -140,7 +143,7 @@ class RedisLockStore:
         own_clock: bool = True,
     ) -> None:
         conf = {**asdict(times or LockTimes()), "outbox_limit": OUTBOX_LIMIT}
-        self._run = Script(redis, "locks.lua", prefix, conf, own_clock=own_clock)
+        self._run = Script(redis, ("locks.lua",), prefix, conf, own_clock=own_clock)
 
     async def acquire(self, task_id: str, field_name: str, holder: Holder, now_s: float) -> Attempt:
         """Ask for a lock, or renew it."""
@@ -180,10 +183,11 @@ class RedisLockStore:
         due_in, changes = await self._run("expire", now_s, {"limit": limit})
         return _changes(changes), _span(due_in)
 
-    async def of_task(self, task_id: str) -> Mapping[str, FieldLock]:
+    async def of_task(self, task_id: str, now_s: float) -> Mapping[str, FieldLock]:
         """Return the last lock of each field."""
-        found = await self._run("of_task", 0, {"task_id": task_id})
-        locks = (msgspec.json.decode(each, type=_StoredLock).lock() for each in found)
+        found_ms, found = await self._run("of_task", now_s, {"task_id": task_id})
+        behind_ms = to_ms(now_s) - int(found_ms)
+        locks = (msgspec.json.decode(each, type=_StoredLock).lock(behind_ms) for each in found)
         return {lock.field_name: lock for lock in locks}
 
     async def settle(self, event_ids: Sequence[str]) -> None:
@@ -205,7 +209,8 @@ class RedisLockStore:
             raise
         stored = msgspec.json.decode(reply, type=_StoredAttempt)
         changes = tuple(each.change() for each in stored.changes)
-        return Attempt(stored.lock.lock(), stored.granted, stored.replaced, changes)
+        behind_ms = to_ms(now_s) - stored.now
+        return Attempt(stored.lock.lock(behind_ms), stored.granted, stored.replaced, changes)
 
 
 def _builtins(touch: Touch) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One Lua script of many operations, loaded once and called by its hash."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +15,7 @@ class Script:
 
     Args:
         redis: A client that returns bytes (``decode_responses=False``).
-        file_name: The script, beside this module.
+        parts: Files beside this module, which together are the script.
         prefix: First part of every key, with a hash tag so that a cluster keeps them together.
         conf: Times and bounds, the same for every call.
         own_clock: Let Redis tell the time, so that nodes whose clocks differ agree on what has expired. Otherwise the
@@ -23,12 +23,12 @@ class Script:
     """
 
     def __init__(
-        self, redis: "Redis", file_name: str, prefix: str, conf: Mapping[str, int], *, own_clock: bool
+        self, redis: "Redis", parts: Sequence[str], prefix: str, conf: Mapping[str, int], *, own_clock: bool
     ) -> None:
         self.redis = redis
         self.prefix = prefix
-        text = files("extensions.presence.backends").joinpath(file_name).read_text("utf-8")
-        self._script = redis.register_script(text)
+        folder = files("extensions.presence.backends")
+        self._script = redis.register_script("\n".join(folder.joinpath(part).read_text("utf-8") for part in parts))
         self._conf = json.dumps(dict(conf))
         self._own_clock = own_clock
 

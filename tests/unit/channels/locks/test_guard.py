@@ -73,7 +73,7 @@ class TestJudging:
 
 class TestGuards:
     async def test_the_guard_asks_the_store_at_the_time_of_the_write(self) -> None:
-        async def of_task(task_id: str) -> Mapping[str, FieldLock]:
+        async def of_task(task_id: str, _now_s: float) -> Mapping[str, FieldLock]:
             return {"notes": HELD} if task_id == "task_1" else {}
 
         now_s = [NOW_MS / 1000]
