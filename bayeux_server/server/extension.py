@@ -5,6 +5,8 @@ Order, pinned by ``tests/unit/server/test_extension_order.py``:
 * incoming: the server's extensions in the order they were added, then the session's. ``incoming_meta`` for ``/meta/*``,
   ``incoming`` for publishes.
 * then the checks of the protocol, of the security policy and of the authorizers
+* ``take_over``, for a publish to a broadcast channel that passed: the server's extensions in the order they were added,
+  until one takes it over
 * ``publishing``, for a publish that passed: the server's extensions in the order they were added
 * outgoing: the session's extensions, then the server's, each in reverse order: who came in first goes out last.
 
@@ -35,6 +37,10 @@ class Extension:
 
     def incoming(self, session: ServerSession | None, message: Publish) -> Awaitable[None] | None:
         """See a publish before it is authorised. ``message.data`` may be replaced by other raw JSON."""
+
+    def take_over(self, session: ServerSession | None, message: Publish) -> Awaitable[bool] | bool:
+        """See a publish that was authorised. True: the extension dealt with it, it is not published by the server."""
+        return False
 
     def publishing(self, publication: Publication) -> Awaitable[Publication | None] | Publication | None:
         """See what was accepted, just before it goes to the broker. May return another publication to go instead."""
@@ -68,6 +74,9 @@ class SessionExtension:
         """Return what the session gets: the delivery, another one, or None for nothing. Must not wait."""
         return delivery
 
+    def cut(self, is_cut: Callable[[Delivery], bool]) -> None:
+        """Forget the deliveries kept for the session that it may not see any more."""
+
 
 Hook = Callable[..., Any]
 
@@ -79,6 +88,7 @@ class Hooks:
         self.extensions: list[Extension] = []
         self.incoming_meta: list[Hook] = []
         self.incoming: list[Hook] = []
+        self.take_over: list[Hook] = []
         self.publishing: list[Hook] = []
         self.outgoing_meta: list[Hook] = []
         self.outgoing: list[Hook] = []
@@ -100,6 +110,7 @@ class Hooks:
         forward, backward = self.extensions, self.extensions[::-1]
         self.incoming_meta = _overridden(forward, "incoming_meta")
         self.incoming = _overridden(forward, "incoming")
+        self.take_over = _overridden(forward, "take_over")
         self.publishing = _overridden(forward, "publishing")
         self.outgoing_meta = _overridden(backward, "outgoing_meta")
         self.outgoing = _overridden(backward, "outgoing")

@@ -35,7 +35,13 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Socket(Protocol):
-    """A live two-way connection that a session is bound to; see :mod:`bayeux_server.server.binding`."""
+    """A live two-way connection that a session is bound to; see :mod:`bayeux_server.server.binding`.
+
+    Attributes:
+        browser: The cookie its opening showed or was given.
+    """
+
+    browser: str | None
 
     def alive(self) -> Awaitable[bool]:
         """Return whether the peer answers a ping within a second."""
@@ -208,6 +214,13 @@ class ServerSession:
         self.queue = deliveries
         self._recount()
         self._flush.mark(self)
+
+    def cut(self, is_cut: Callable[[Delivery], bool]) -> None:
+        """Forget the events that wait for the session and that it may not see any more."""
+        self.queue = [delivery for delivery in self.queue if not is_cut(delivery)]
+        self._recount()
+        for extension in self.extensions:
+            extension.cut(is_cut)
 
     # ---- out
 

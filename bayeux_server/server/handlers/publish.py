@@ -31,6 +31,12 @@ class PublishHandler:
             if session is not None and not self._core.remote_calls.start(session, message):
                 reply.extend("handled", False)
             return
+        for hook in self._core.hooks.take_over:
+            taken_over = hook(session, message)
+            if inspect.isawaitable(taken_over):
+                taken_over = await taken_over
+            if taken_over:
+                return
         # From here on nothing of the publisher's envelope is known: subscribers get what this makes, and no more.
         await self.publish(Publication(message.channel, bytes(message.data), message.made_ext))
 
