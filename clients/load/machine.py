@@ -1,0 +1,82 @@
+"""What the server, the harness and everything else on this machine use."""
+
+import time
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Use of the machine up to one moment.
+
+    Attributes:
+        at_s: When, seconds (monotonic).
+        server_cpu_s: CPU seconds of the server with its children, since they started.
+        server_rss_bytes: Its resident memory.
+        harness_cpu_s: CPU seconds of this process with its children.
+        machine_cpu_s: CPU seconds that the whole machine was not idle, since boot.
+    """
+
+    at_s: float
+    server_cpu_s: float = 0.0
+    server_rss_bytes: int = 0
+    harness_cpu_s: float = 0.0
+    machine_cpu_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Machine:
+    """Looks at the machine.
+
+    Args:
+        pid: The server's process where it runs on this machine; its children count with it.
+    """
+
+    pid: int | None = None
+
+    def look(self) -> Snapshot:
+        """Return what has been used until now."""
+        times = psutil.cpu_times()
+        server_cpu_s, server_rss_bytes = _usage(self.pid) if self.pid is not None else (0.0, 0)
+        harness_cpu_s, _ = _usage(psutil.Process().pid)
+        busy_s = sum(times) - times.idle - times.iowait - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+        return Snapshot(time.monotonic(), server_cpu_s, server_rss_bytes, harness_cpu_s, busy_s)
+
+
+def _usage(pid: int) -> tuple[float, int]:
+    cpu_s, rss_bytes = 0.0, 0
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return cpu_s, rss_bytes
+    for member in family:
+        try:
+            with member.oneshot():
+                times = member.cpu_times()
+                cpu_s += times.user + times.system
+                rss_bytes += member.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return cpu_s, rss_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was used between two snapshots, in cores (CPU seconds per second)."""
+
+    wall_s: float
+    server_cpu_s: float
+    server_rss_bytes: int
+    harness_cpu_s: float
+    other_cores: float
+
+    @classmethod
+    def between(cls, before: Snapshot, after: Snapshot) -> "Use":
+        """Return the use from ``before`` to ``after``."""
+        wall_s = max(after.at_s - before.at_s, 1e-9)
+        server_cpu_s = after.server_cpu_s - before.server_cpu_s
+        harness_cpu_s = after.harness_cpu_s - before.harness_cpu_s
+        other_s = after.machine_cpu_s - before.machine_cpu_s - server_cpu_s - harness_cpu_s
+        return cls(wall_s, server_cpu_s, after.server_rss_bytes, harness_cpu_s, max(0.0, other_s / wall_s))
