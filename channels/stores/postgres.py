@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Connections, at least and at most; a commit holds one for one round trip.
-_MIN_CONNECTIONS: Final = 1
+#: Connections at most; a commit holds one for one round trip. None is kept that is not used.
 _MAX_CONNECTIONS: Final = 8
+#: Seconds a statement may take; then it is as if the server were away.
+_COMMAND_TIMEOUT_S: Final = 30.0
 #: Channel of NOTIFY by which nodes tell each other that something was written.
 _CHANNEL: Final = "care_store"
 #: Numbers of advisory locks: one relay at a time, and changes of relations one after the other.
@@ -89,6 +90,15 @@ _TRIM_CHANGES: Final = """DELETE FROM relation_changes WHERE revision <=
 _OUTBOX_COLUMNS: Final = TABLES["outbox"].columns
 _INSERT_OUTBOX: Final = insert_sql("outbox", "VALUES ($1, $2, $3, $4, $5)")
 
+#: The server is not there, starts, stops, or has no connection left.
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    # What the driver says of a connection that ended while a statement was on its way.
+    asyncpg.InternalClientError,
+)
 #: Table whose uniqueness was broken, to what that means.
 _TAKEN: Final = {"replies": ReplyExistsError, "inbox": EventKnownError, "task_versions": EventKnownError}
 
@@ -114,7 +124,9 @@ class PostgresStore(SqlReads):
             OSError: If the server cannot be reached.
             asyncpg.PostgresError: If it refuses us.
         """
-        self._pool = await asyncpg.create_pool(self._url, min_size=_MIN_CONNECTIONS, max_size=_MAX_CONNECTIONS)
+        self._pool = await asyncpg.create_pool(
+            self._url, min_size=0, init_size=1, max_size=_MAX_CONNECTIONS, command_timeout=_COMMAND_TIMEOUT_S
+        )
         self._listening = asyncio.create_task(self._listen(), name="postgres-listen")
 
     async def stop(self) -> None:
@@ -146,6 +158,15 @@ class PostgresStore(SqlReads):
         self, user_id: str, notification_ids: Collection[str] | None, *, event_id: str, at: str
     ) -> NotificationsRead:
         """See the port."""
+        with _meant():
+            event = await self._mark_read(user_id, notification_ids, event_id, at)
+        self.signals.outbox.fire()
+        self._tell_others()
+        return event
+
+    async def _mark_read(
+        self, user_id: str, notification_ids: Collection[str] | None, event_id: str, at: str
+    ) -> NotificationsRead:
         async with self._pool.acquire() as connection, connection.transaction():
             # One at a time for a user: else two tabs could each count what the other is marking.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", user_id)
@@ -157,24 +178,24 @@ class PostgresStore(SqlReads):
             event = notifications_read(user_id, told, row["unread"] - len(marked), event_id=event_id, at=at)
             if marked:
                 await connection.execute(_INSERT_OUTBOX, *astuple(outgoing(event)))
-        self.signals.outbox.fire()
-        self._tell_others()
         return event
 
     @asynccontextmanager
     async def outbox_batch(self, limit: int) -> AsyncIterator[OutboxBatch]:
         """See the port. Reads whatever waits, not what is above a number: lower numbers may become visible later."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            mine = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _RELAY_LOCK)
-            rows = await connection.fetch(f"{queries.WAITING} FOR UPDATE SKIP LOCKED", limit) if mine else []
-            yield _Batch([entry_of(dict(row)) for row in rows], connection)
+        with _meant():
+            async with self._pool.acquire() as connection, connection.transaction():
+                mine = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _RELAY_LOCK)
+                rows = await connection.fetch(f"{queries.WAITING} FOR UPDATE SKIP LOCKED", limit) if mine else []
+                yield _Batch([entry_of(dict(row)) for row in rows], connection)
 
     async def purge(self, before: str, *, relation_changes_kept: int) -> None:
         """See the port."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("DELETE FROM replies WHERE stored_at < $1", before)
-            await connection.execute("DELETE FROM inbox WHERE seen_at < $1", before)
-            await connection.execute(_TRIM_CHANGES, relation_changes_kept)
+        with _meant():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("DELETE FROM replies WHERE stored_at < $1", before)
+                await connection.execute("DELETE FROM inbox WHERE seen_at < $1", before)
+                await connection.execute(_TRIM_CHANGES, relation_changes_kept)
 
     async def _rows(self, sql: str, arguments: Sequence[Any] = ()) -> Sequence[Found]:
         with _meant():
@@ -192,7 +213,7 @@ class PostgresStore(SqlReads):
             self._tell_again = False
             try:
                 await self._pool.execute("SELECT pg_notify($1, '')", _CHANNEL)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, *_AWAY) as error:
                 # They look by themselves before long.
                 log.warning("store.notify_failed", error=type(error).__name__)
 
@@ -200,7 +221,8 @@ class PostgresStore(SqlReads):
         while True:
             try:
                 await self._listen_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:
+                # Whatever it is: without the listener this node would wake late, for ever.
                 log.warning("store.listen_failed", error=type(error).__name__)
             self.signals.fire_all()
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -249,5 +271,5 @@ def _meant() -> "Iterator[None]":
         yield
     except asyncpg.UniqueViolationError as error:
         raise _TAKEN.get(str(error.table_name), VersionMismatchError) from error
-    except asyncpg.PostgresConnectionError as error:
+    except _AWAY as error:
         raise ConnectionError(type(error).__name__) from error

@@ -7,9 +7,9 @@ import asyncio
 import re
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from msgspec.structs import astuple
 from channels.notifications import NotificationsRead
 from channels.relations import Operation
 from channels.stores import queries
-from channels.stores.group_commit import GroupCommitter
+from channels.stores.group_commit import GroupCommitter, Result
 from channels.stores.marking import notifications_read, outgoing
 from channels.stores.port import EventKnownError, OutboxBatch, ReplyExistsError, VersionMismatchError
 from channels.stores.reading import Found, SqlReads, entry_of
@@ -31,6 +31,8 @@ from channels.stores.signals import Signals
 _READERS: Final = 2
 #: Milliseconds that a write waits for another process that is writing, such as a command line.
 _BUSY_MS: Final = 5_000
+
+_Operation = Callable[[sqlite3.Connection], object]
 
 _INSERTS: Final = {
     name: insert_sql(name, f"VALUES ({', '.join('?' * len(table.columns))})") for name, table in TABLES.items()
@@ -100,7 +102,7 @@ class SqliteStore(SqlReads):
     async def commit(self, commit: Commit) -> None:
         """See the port."""
         rows = list(rows_of(commit))
-        await self._writer.write(lambda connection: _write(connection, commit, rows))
+        await self._write(lambda connection: _write(connection, commit, rows))
         self.signals.fire_for(commit)
 
     async def mark_read(
@@ -118,7 +120,7 @@ class SqliteStore(SqlReads):
                 connection.execute(_INSERTS["outbox"], astuple(outgoing(event)))
             return event
 
-        event = await self._writer.write(mark)
+        event = await self._write(mark)
         self.signals.outbox.fire()
         return event
 
@@ -127,7 +129,7 @@ class SqliteStore(SqlReads):
         """See the port. One writer gives the numbers, so they become visible in their order."""
         async with self._relaying:
             rows = await self._rows(queries.WAITING, (limit,))
-            yield _Batch([entry_of(row) for row in rows], self._writer)
+            yield _Batch([entry_of(row) for row in rows], self._write)
 
     async def purge(self, before: str, *, relation_changes_kept: int) -> None:
         """See the port."""
@@ -137,10 +139,16 @@ class SqliteStore(SqlReads):
             connection.execute("DELETE FROM inbox WHERE seen_at < ?", (before,))
             connection.execute(_TRIM_CHANGES, (relation_changes_kept,))
 
-        await self._writer.write(forget)
+        await self._write(forget)
+
+    async def _write(self, operation: Callable[[sqlite3.Connection], Result]) -> Result:
+        with _meant():
+            return await self._writer.write(operation)
 
     async def _rows(self, sql: str, arguments: Sequence[Any] = ()) -> Sequence[Found]:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._fetch, _numbered(sql), arguments)
+        loop = asyncio.get_running_loop()
+        with _meant():
+            return await loop.run_in_executor(self._pool, self._fetch, _numbered(sql), arguments)
 
     def _fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Found]:
         connection: sqlite3.Connection = self._local.connection
@@ -154,14 +162,23 @@ class SqliteStore(SqlReads):
         self._readers.append(connection)
 
 
+@contextmanager
+def _meant() -> Iterator[None]:
+    """Turn the driver's "I cannot, now" (locked, full, unreadable) into the port's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OSError(error.sqlite_errorname) from error
+
+
 class _Batch:
-    def __init__(self, entries: Sequence[OutboxEntry], writer: GroupCommitter) -> None:
+    def __init__(self, entries: Sequence[OutboxEntry], write: Callable[[_Operation], Awaitable[object]]) -> None:
         self.entries = entries
-        self._writer = writer
+        self._write = write
 
     async def mark_sent(self, seqs: Collection[int]) -> None:
         rows = [(seq,) for seq in seqs]
-        await self._writer.write(lambda connection: connection.executemany("DELETE FROM outbox WHERE seq = ?", rows))
+        await self._write(lambda connection: connection.executemany("DELETE FROM outbox WHERE seq = ?", rows))
 
 
 def _write(connection: sqlite3.Connection, commit: Commit, rows: Sequence[tuple[str, list[Row]]]) -> None:

@@ -1,12 +1,15 @@
 """Migrations of the stores' schema: plain SQL for both dialects, run by Alembic."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
 
 _FOLDER: Final = Path(__file__).parent
+#: Alembic keeps what a migration runs on in a module of its own: one run per process.
+_one_at_a_time: Final = Lock()
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -23,4 +26,5 @@ def upgrade(url: str, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["url"] = url
-    command.upgrade(config, revision)
+    with _one_at_a_time:
+        command.upgrade(config, revision)
