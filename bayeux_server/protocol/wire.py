@@ -111,9 +111,6 @@ class Reader:
 
     def _envelopes(self, body: bytes) -> list[Envelope | Malformed]:
         try:
-            decoded = _decode_body(body)
-            envelopes: list[Envelope | Malformed] = [decoded] if isinstance(decoded, Envelope) else [*decoded]
-        except msgspec.ValidationError:
             envelopes = _members(body)
         except msgspec.DecodeError as error:
             marked = _mark_lone_surrogates(body)
@@ -277,6 +274,14 @@ def _field(field: str, raw: Raw, decode: Callable[[Raw], Any], wanted: str) -> A
 
 
 def _members(body: bytes) -> list[Envelope | Malformed]:
+    try:
+        decoded = _decode_body(body)
+    except msgspec.ValidationError:
+        return _members_one_by_one(body)
+    return [decoded] if isinstance(decoded, Envelope) else [*decoded]
+
+
+def _members_one_by_one(body: bytes) -> list[Envelope | Malformed]:
     whole = _decode_raw(body)
     if body.startswith(b"{"):
         return [_member(whole)]

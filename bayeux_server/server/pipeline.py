@@ -25,7 +25,7 @@ from bayeux_server.protocol.messages import (
     Subscribe,
     Unsubscribe,
 )
-from bayeux_server.protocol.session_state import Event
+from bayeux_server.protocol.session_state import Event, State
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
@@ -85,18 +85,21 @@ class Pipeline:
         Raises:
             Overloaded: If there is no room for a session now.
         """
+        started_s = self._core.clock.now()
         outcome = Outcome([], [])
-        shakes_hands = any(isinstance(message, Handshake) for message in batch)
+        handshake = next((message for message in batch if _shakes_hands(message)), None)
         for message in batch:
             reply = Reply(successful=True)
-            if shakes_hands and not isinstance(message, Handshake):
+            if handshake is not None and message is not handshake:
                 _describe(reply, message)
-                # The session it means is not there yet, and we do not guess.
+                # The session it means is not there yet, and we do not guess. One request makes one session.
                 _refuse(reply, RemoteError(403, (), "handshake_first"))
+                self._observe(message, reply)
                 outcome.replies.append(reply)
                 continue
             if await self._process_one(message, origin, reply, outcome, late, alone=len(batch) == 1):
                 outcome.replies.append(reply)
+        self._core.observer.processed(self._core.clock.now() - started_s)
         return outcome
 
     async def _process_one(
@@ -118,6 +121,8 @@ class Pipeline:
                 _refuse_wire(reply, message.error)
             else:
                 await self._see_incoming(session, message)
+                if session is not None and session.state is State.CLOSED:
+                    session = None  # it ended while the extensions looked on, or by one of them
                 hold = await self._act(message, session, origin, reply, outcome, late, alone=alone)
                 if hold is not None:
                     outcome.hold, outcome.session = hold, session
@@ -303,6 +308,11 @@ class _Refusing:
         else:
             return error is None
         return True
+
+
+def _shakes_hands(message: Incoming) -> bool:
+    """Whether it is a handshake, be it one with a mistake."""
+    return isinstance(message, Handshake) or (isinstance(message, Malformed) and message.channel == META_HANDSHAKE)
 
 
 def _describe(reply: Reply, message: Incoming) -> None:
