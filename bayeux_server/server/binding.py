@@ -76,27 +76,44 @@ class Binding:
         if self.mode == "strict":
             return self._proves_itself(session, origin, ext)
         if session.browser is not None:
-            return origin.browser is not None and secrets.compare_digest(session.browser, origin.browser)
+            return _same(session.browser, _jar(origin))
+        if self._shows_what_it_was_given(session, origin):
+            session.browser = origin.browser
+            return True
         if session.identity is not None and origin.identity is not None:
             return session.identity.user_id == origin.identity.user_id
-        return self._outlives_its_socket(session, origin)
+        return True if session.socket is None else _is_gone(session.socket)
 
     def _proves_itself(self, session: ServerSession, origin: Origin, ext: dict[str, Any] | None) -> bool:
         token = ext.get("resume") if ext else None
-        if isinstance(token, str) and session.resume_token is not None:
-            return secrets.compare_digest(session.resume_token, token)
+        if isinstance(token, str) and _same(session.resume_token, token):
+            return True
         if session.identity is not None and origin.identity is not None:
             return session.identity.user_id == origin.identity.user_id
-        shown = session.browser or session.offered_browser
-        return shown is not None and origin.browser is not None and secrets.compare_digest(shown, origin.browser)
+        return _same(session.browser or session.offered_browser, _jar(origin))
 
-    def _outlives_its_socket(self, session: ServerSession, origin: Origin) -> bool | Awaitable[bool]:
-        socket = session.socket
-        if socket is not None:
-            return _is_gone(socket)
-        if origin.browser is not None and origin.browser == session.offered_browser:
-            session.browser = origin.browser
-        return True
+    def _shows_what_it_was_given(self, session: ServerSession, origin: Origin) -> bool:
+        """Whether the request brings the cookie of the session's handshake, or of its socket's opening.
+
+        A first visit does both at the same moment; which of the two cookies the browser keeps is chance.
+        """
+        given = session.socket.browser if session.socket is not None else None
+        return _same(session.offered_browser, origin.browser) or _same(given, origin.browser)
+
+
+def _jar(origin: Origin) -> str | None:
+    """Return the cookie of the browser behind a request.
+
+    A socket that showed none has been given one, and is its browser's as soon as another request shows that one.
+    """
+    return origin.browser or (origin.offered_browser if origin.socket is not None else None)
+
+
+def _same(secret: str | None, shown: str | None) -> bool:
+    # As bytes, because strings are compared only if they are ASCII, and a cookie is whatever a client sends.
+    if secret is None or shown is None:
+        return False
+    return secrets.compare_digest(secret.encode(errors="surrogatepass"), shown.encode(errors="surrogatepass"))
 
 
 async def _is_gone(socket: Socket) -> bool:
