@@ -47,8 +47,11 @@ class Lifecycle:
         if not session.is_open:
             return
         # The last events and the last connect reply go out first; then nothing may come back.
+        pipe = session.pipe
+        if pipe is not None and pipe.writable() and not session.meta_connect_delivery_only:
+            pipe.push(session.take())
         session.release("none")
-        pipe, session.pipe, session.socket = session.pipe, None, None
+        session.pipe = session.socket = None
         if session.timer is not None:
             session.timer.cancel()
         for name in sorted(session.subscriptions):
@@ -63,10 +66,7 @@ class Lifecycle:
         """End a session from our side: the client is told so, wherever it listens."""
         if not session.is_open:
             return
-        if session.pipe is not None and session.pipe.writable():
-            # Events that travel only with connect replies go with the held one's, in end().
-            last = [] if session.meta_connect_delivery_only else session.take()
-            session.pipe.push([*last, _DisconnectNotice()])
+        session.queue.append(_DisconnectNotice())  # leaves with the last events, by whichever way those go
         self.end(session, Event.DISCONNECT, reason)
 
     def unsubscribe(self, session: ServerSession, name: str) -> bool:
@@ -82,7 +82,11 @@ class Lifecycle:
         if session.state is State.WAITING:
             self.end(session, Event.EXPIRE, "expired")
 
-    def _overflowed(self, session: ServerSession) -> None:
+    def _overflowed(self, session: ServerSession, dropped: int) -> None:
+        self._core.observer.shed("queue_overflow")
+        if dropped:
+            self._core.observer.dropped(dropped)
+            return
         log.warning("session.overflow", session=session.short_id, messages=len(session.queue))
         self.disconnect(session, "queue_overflow")
 

@@ -161,7 +161,7 @@ class ServerSession:
         self.dirty = False
         self._flush = flush
         self._attributes: dict[str, Any] | None = None
-        self._on_overflow: Callable[[ServerSession], None] | None = None
+        self._on_overflow: Callable[[ServerSession, int], None] | None = None
 
     def __repr__(self) -> str:
         return f"<ServerSession {self.short_id} {self.state.value} {self.transport}>"
@@ -188,8 +188,11 @@ class ServerSession:
         """Whether the session lives: after its handshake, before its end."""
         return self.state in (State.WAITING, State.HOLDING)
 
-    def on_overflow(self, callback: Callable[["ServerSession"], None]) -> None:
-        """Have ``callback`` called when the queue passes a limit and may not drop messages."""
+    def on_overflow(self, callback: Callable[["ServerSession", int], None]) -> None:
+        """Have ``callback`` called when the queue passes a limit, with how many messages were dropped for it.
+
+        0 means that none may be dropped, and the session has to end.
+        """
         self._on_overflow = callback
 
     def happened(self, event: Event) -> None:
@@ -297,12 +300,11 @@ class ServerSession:
         self._accounted = len(queue)
         if len(queue) <= limits.max_queue_messages and self.queued_bytes <= limits.max_queue_bytes:
             return
-        if limits.drop_oldest:
-            self._drop_oldest()
-        elif self._on_overflow is not None:
-            self._on_overflow(self)
+        dropped = self._drop_oldest() if limits.drop_oldest else 0
+        if self._on_overflow is not None:
+            self._on_overflow(self, dropped)
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self) -> int:
         excess = max(0, len(self.queue) - self.limits.max_queue_messages)
         kept_bytes = self.queued_bytes - sum(delivery.size_bytes for delivery in self.queue[:excess])
         while kept_bytes > self.limits.max_queue_bytes:
@@ -311,3 +313,4 @@ class ServerSession:
         del self.queue[:excess]
         self.dropped += excess
         self.queued_bytes, self._accounted = kept_bytes, len(self.queue)
+        return excess

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,8 @@ from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import Hold, Pipe, ServerSession
+
+EVENT_SOURCE: Final = "eventsource"
 
 #: Given the events the answer carries and what to advise: ``retry`` or ``none``.
 Answer = Callable[[list[Delivery], str], None]
@@ -55,20 +58,30 @@ class ConnectHandler:
         """
         if message.connection_type not in self._core.connection_types:
             raise RemoteError(301, [message.connection_type], "unknown_connection_type")
-        session.transport = origin.transport
-        if origin.pipe is not None:
-            session.pipe, session.socket = origin.pipe, origin.socket
+        session.release(empty=True)  # an older connect makes way, and no longer counts as held
+        self._follow(session, message, origin)
         is_first, session.is_connected = not session.is_connected, True
         crowded = self._is_crowded(origin)
         full = self._held >= self._core.bounds.max_held_connects
+        if full:
+            self._core.observer.shed("too_many_held_connects")
         hold_ms = hold_for(message.advice, hold_timeout_ms=self._core.times.hold_timeout_ms)
         carries = session.meta_connect_delivery_only or session.pipe is None
         if is_first or crowded or full or hold_ms == 0 or not alone or (session.queue and carries):
             return self._answer_now(session, carries=carries, wait=crowded or full, crowded=crowded)
         return self._hold(session, origin, hold_ms, answer)
 
+    def _follow(self, session: ServerSession, message: Connect, origin: Origin) -> None:
+        """Have events go where the client is now: it may have hopped to another transport."""
+        if origin.pipe is None and message.connection_type == EVENT_SOURCE:
+            session.transport = EVENT_SOURCE  # comes by POST, while the events have a stream of their own
+            return
+        session.transport = origin.transport
+        previous, session.pipe, session.socket = session.pipe, origin.pipe, origin.socket
+        if previous is not None and previous is not origin.pipe:
+            previous.end("superseded")
+
     def _answer_now(self, session: ServerSession, *, carries: bool, wait: bool, crowded: bool) -> Answered:
-        session.release(empty=True)
         session.happened(Event.CONNECT)
         session.happened(Event.RELEASE)
         interval_ms = self._core.times.multiple_clients_interval_ms if wait else None
