@@ -104,6 +104,7 @@ class BayeuxApp:
         mount = Mount(self.context, self.settings.server.mount, FAYE_SCRIPT if FAYE_SCRIPT.exists() else None)
         for route in self.web.add_routes(mount.routes()):
             cors.add(route)
+        self.web.on_response_prepare.append(mount.prepare)
 
     def _add_publish_api(self) -> None:
         api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")

@@ -13,6 +13,18 @@ from bayeux_server.server.session import ServerSession
 _KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
 _CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500", "503")
 _ENDS: Final = ("disconnect", "expired", "queue_overflow", "kicked", "inactive", "token_expired", "shutdown")
+_LIMITS: Final = (
+    "too_many_sessions",
+    "too_many_sessions_of_address",
+    "too_many_sessions_of_user",
+    "too_many_sockets",
+    "too_many_sockets_of_address",
+    "too_many_held_connects",
+    "idle_socket",
+    "write_timeout",
+    "queue_overflow",
+)
+_UNREADABLE: Final = {False: "malformed", True: "too_big"}
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _AUDIENCE: Final = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
 LAG_INTERVAL_S: Final = 0.5
@@ -22,6 +34,7 @@ class Metrics(Observer):
     """Counts what the server does, in a registry."""
 
     def __init__(self, registry: CollectorRegistry, sessions: SessionRegistry) -> None:
+        super().__init__()
         self.registry = registry
         self._sessions = sessions
         messages = Counter("bayeux_messages_total", "Messages processed", ["kind"], registry=registry)
@@ -38,12 +51,15 @@ class Metrics(Observer):
         self._session_gauge = Gauge("bayeux_sessions", "Sessions now", ["transport"], registry=registry)
         self._queued = Gauge("bayeux_queued_messages", "Events waiting for sessions", registry=registry)
         self._queued_bytes = Gauge("bayeux_queued_bytes", "The same in bytes of JSON", registry=registry)
-        self.dropped = Counter("bayeux_dropped_messages_total", "Events dropped at a queue limit", registry=registry)
-        self.received_bytes = Counter("bayeux_received_bytes_total", "Bytes received on WebSockets", registry=registry)
-        self.sent_bytes = Counter("bayeux_sent_bytes_total", "Bytes sent on WebSockets", registry=registry)
-        self.shed = Counter("bayeux_shed_total", "Requests and sockets shed", ["limit"], registry=registry)
+        self._dropped = Counter("bayeux_dropped_messages_total", "Events dropped at a queue limit", registry=registry)
+        self._received = Counter("bayeux_received_bytes_total", "Bytes received on WebSockets", registry=registry)
+        self._sent = Counter("bayeux_sent_bytes_total", "Bytes sent on WebSockets", registry=registry)
+        shed = Counter("bayeux_shed_total", "Requests, sessions and sockets shed", ["limit"], registry=registry)
+        self._shed = {limit: shed.labels(limit) for limit in (*_LIMITS, "other")}
+        unreadable = Counter("bayeux_unreadable_total", "Bodies and frames not read", ["reason"], registry=registry)
+        self._unreadable = {too_big: unreadable.labels(reason) for too_big, reason in _UNREADABLE.items()}
         self._lag = Histogram("bayeux_loop_lag_seconds", "Lateness of the loop", buckets=_SECONDS, registry=registry)
-        self.request_seconds = Histogram(
+        self._request_seconds = Histogram(
             "bayeux_request_seconds",
             "Time to process a batch, without holding",
             buckets=_SECONDS,
@@ -67,6 +83,22 @@ class Metrics(Observer):
         """See :meth:`Observer.session_removed`."""
         self._ends.labels(reason if reason in _ENDS else "other").inc()
 
+    def processed(self, seconds: float) -> None:
+        """See :meth:`Observer.processed`."""
+        self._request_seconds.observe(seconds)
+
+    def dropped(self, events: int) -> None:
+        """See :meth:`Observer.dropped`."""
+        self._dropped.inc(events)
+
+    def unreadable(self, *, too_big: bool) -> None:
+        """See :meth:`Observer.unreadable`."""
+        self._unreadable[too_big].inc()
+
+    def shed(self, limit: str) -> None:
+        """See :meth:`Observer.shed`."""
+        self._shed[limit if limit in _LIMITS else "other"].inc()
+
     def held(self, change: int) -> None:
         """See :meth:`Observer.held`."""
         self._held.inc(change)
@@ -81,6 +113,9 @@ class Metrics(Observer):
             queued_bytes += session.queued_bytes
         for transport, sessions in by_transport.items():
             self._session_gauge.labels(transport).set(sessions)
+        self._received.inc(self.received_bytes)
+        self._sent.inc(self.sent_bytes)
+        self.received_bytes = self.sent_bytes = 0
         self._queued.set(queued)
         self._queued_bytes.set(queued_bytes)
 

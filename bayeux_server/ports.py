@@ -16,7 +16,12 @@ class Broker(Protocol):
     order per channel on every node.
 
     Contract: ``tests/contracts/broker.py``. An adapter that does not run it is not an adapter.
+
+    Attributes:
+        on_gap: Called when publications were lost on their way to this node, with their number, None if unknown.
     """
+
+    on_gap: list[Callable[[int | None], None]]
 
     async def start(self, on_publication: Callable[[Publication], None]) -> None:
         """Begin to carry. ``on_publication`` is called on the event loop and returns at once.

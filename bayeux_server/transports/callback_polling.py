@@ -22,8 +22,10 @@ async def callback_polling(context: TransportContext, request: web.Request) -> w
     try:
         bodies = form_messages(request.rel_url.raw_query_string)
     except BodyError as error:
+        context.server.core.observer.unreadable(too_big=error.too_big)
         return web.Response(status=400, text=str(error))
     if sum(map(len, bodies)) > context.settings.max_body_bytes:
+        context.server.core.observer.unreadable(too_big=True)
         return web.Response(status=413, text="the message is too big")
 
     def respond(array: bytes) -> web.Response:

@@ -1,7 +1,8 @@
 """What the transports share: the server, its settings, and who a request comes from."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -47,6 +48,40 @@ class WireSettings(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
 
 
+class OpenSockets:
+    """The WebSockets that are open, within limits."""
+
+    def __init__(self, max_sockets: int, max_per_address: int) -> None:
+        self._max_sockets = max_sockets
+        self._max_per_address = max_per_address
+        self._sockets: set[WebSocketConnection] = set()
+        self._per_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def __iter__(self) -> "Iterator[WebSocketConnection]":
+        return iter(list(self._sockets))
+
+    def full(self, address: str) -> str | None:
+        """Return which limit leaves no room for another socket of an address, None if there is room."""
+        if len(self._sockets) >= self._max_sockets:
+            return "too_many_sockets"
+        return "too_many_sockets_of_address" if self._per_address[address] >= self._max_per_address else None
+
+    def add(self, socket: "WebSocketConnection", address: str) -> None:
+        """Count a socket that has opened."""
+        self._sockets.add(socket)
+        self._per_address[address] += 1
+
+    def discard(self, socket: "WebSocketConnection", address: str) -> None:
+        """Forget a socket that is gone."""
+        self._sockets.remove(socket)
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]
+
+
 class TransportContext:
     """Given to every transport by the composition root."""
 
@@ -56,8 +91,7 @@ class TransportContext:
         self.server = server
         self.settings = settings
         self.origins = origins
-        #: The WebSockets that are open.
-        self.sockets: set[WebSocketConnection] = set()
+        self.sockets = OpenSockets(settings.max_sockets, settings.max_sockets_per_address)
         self._read_token = read_token
         self._proxies = frozenset(settings.trusted_proxies)
 

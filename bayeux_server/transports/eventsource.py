@@ -34,11 +34,13 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
         }
     )
     await response.prepare(request)
-    stream = EventStream()
+    stream = EventStream(context)
     context.server.pipeline.connect.attach(session, stream)
     try:
         await stream.run(response)
     except (ConnectionError, asyncio.CancelledError):
+        if request.transport is not None:
+            request.transport.abort()  # a peer that takes nothing would not take an ending either
         session.requeue(stream.unsent)
         raise
     finally:
@@ -49,7 +51,10 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
 class EventStream:
     """The pipe of one session. See :class:`bayeux_server.server.session.Pipe`."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: TransportContext) -> None:
+        self._clock = context.server.core.clock
+        self._timers = context.server.core.timers
+        self._write_timeout_s = context.settings.write_timeout_s
         self.unsent: list[Delivery] = []
         self._ended = False
         self._wake = asyncio.Event()
@@ -81,7 +86,13 @@ class EventStream:
         Raises:
             ConnectionError: If the connection is gone; :attr:`unsent` did not reach the client.
         """
-        await response.write(b":\n\n")
+        try:
+            await self._write_all(response)
+        except TimeoutError:
+            raise ConnectionResetError("the client took nothing for too long") from None
+
+    async def _write_all(self, response: web.StreamResponse) -> None:
+        await self._write(response, b":\n\n")
         while not self._ended or self.unsent:
             self._is_writing = False
             if self._waiting is not None:
@@ -91,16 +102,20 @@ class EventStream:
             self._is_writing = True
             if self.unsent:
                 array = b",".join(delivery.json for delivery in self.unsent)
-                await response.write(b"data: [%b]\n\n" % array)
+                await self._write(response, b"data: [%b]\n\n" % array)
                 self.unsent = []
             elif not self._ended:
-                await response.write(b":\n\n")
+                await self._write(response, b":\n\n")
+
+    async def _write(self, response: web.StreamResponse, text: bytes) -> None:
+        async with asyncio.timeout(self._write_timeout_s):
+            await response.write(text)
 
     async def _pause(self) -> None:
         """Wait for something to write, or for the time of a comment that keeps proxies from closing the stream."""
+        timer = self._timers.call_at(self._clock.now() + KEEP_ALIVE_S, self._wake.set)
         try:
-            async with asyncio.timeout(KEEP_ALIVE_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._wake.wait()
+        finally:
+            timer.cancel()
         self._wake.clear()

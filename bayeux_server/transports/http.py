@@ -28,9 +28,12 @@ async def read_body(request: web.Request) -> list[bytes]:
     Everything that is not called ``application/json`` is a form: Faye posts ``text/plain`` across origins.
 
     Raises:
-        BodyError: If there is none, or the body cannot be read.
+        BodyError: If there is none, or the body cannot be read, or is too big.
     """
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyError("the body is too big", too_big=True) from None
     if request.content_type.lower() == "application/json":
         return [body]
     return form_messages(body.decode("utf-8", "surrogateescape"))
@@ -66,10 +69,14 @@ async def answer(
         if not batch:
             # CometD takes [] for a failure of its own making; say what it is.
             raise BodyError("there is no message")
+        if len(batch) > context.server.reader.max_messages:  # a form may hold several batches
+            raise BodyError(f"a request has at most {context.server.reader.max_messages} messages", too_big=True)
         return await _Exchange(context, request, origin, respond).run(batch)
     except BodyError as error:
+        context.server.core.observer.unreadable(too_big=error.too_big)
         return web.Response(status=413 if error.too_big else 400, text=str(error), headers=_HEADERS)
     except Overloaded as error:
+        context.server.core.observer.shed(str(error))
         return web.Response(status=503, text=str(error), headers={**_HEADERS, "Retry-After": "5"})
 
 
@@ -116,11 +123,19 @@ class _Exchange:
         try:
             if self._request.transport is None or self._request.transport.is_closing():
                 raise ConnectionResetError
-            await response.prepare(self._request)
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
+            async with asyncio.timeout(self._context.settings.write_timeout_s):
+                await response.prepare(self._request)
+                await response.write_eof()
+        except (ConnectionError, TimeoutError, asyncio.CancelledError) as error:
             # Both reference servers lose these events; here they wait for the next connect.
             if session is not None:
                 session.requeue(deliveries)
+            if isinstance(error, TimeoutError):
+                self._context.server.core.observer.shed("write_timeout")
+                self._hang_up()
             raise
         return response
+
+    def _hang_up(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()

@@ -12,7 +12,8 @@ async def long_polling(context: TransportContext, request: web.Request) -> web.S
     try:
         bodies = await read_body(request)
     except BodyError as error:
-        return web.Response(status=400, text=str(error))
+        context.server.core.observer.unreadable(too_big=error.too_big)
+        return web.Response(status=413 if error.too_big else 400, text=str(error))
     is_json = request.content_type.lower() == "application/json"
     origin = await context.origin(request, "long-polling" if is_json else "cross-origin-long-polling")
     return await answer(context, request, origin, bodies, json_response)

@@ -32,6 +32,11 @@ class Mount:
             for route in (web.post(path, self.post), web.get(path, self.get, allow_head=False))
         ] + [web.get(self._path + ".js", self.client_script)]
 
+    async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell caches that the reply depends on who asked. A signal handler for every response of an application."""
+        if request.path == self._path or request.path.startswith(self._path + "/"):
+            response.headers.add("Vary", "Origin")
+
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Messages by POST, or a refusal before anything is read."""
         if not self._context.origins.allows(request):

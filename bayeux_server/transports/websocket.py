@@ -30,6 +30,11 @@ ALIVE_TIMEOUT_S = 1.0
 async def websocket(context: TransportContext, request: web.Request) -> web.StreamResponse:
     """Serve one WebSocket until it closes."""
     origin = await context.origin(request, "websocket")
+    full = context.sockets.full(origin.address)
+    if full is not None:
+        # Its client stays on long-polling from now on, which is what there is room for.
+        context.server.core.observer.shed(full)
+        return web.Response(status=503, text=full, headers={"Retry-After": "5"})
     response = web.WebSocketResponse(
         compress=False,  # a frame that many share cannot be compressed for each
         protocols=(SUBPROTOCOL,),
@@ -42,11 +47,11 @@ async def websocket(context: TransportContext, request: web.Request) -> web.Stre
     if request.transport is None:
         return response
     connection = WebSocketConnection(context, origin, response, request.transport)
-    context.sockets.add(connection)
+    context.sockets.add(connection, origin.address)
     try:
         await connection.run()
     finally:
-        context.sockets.discard(connection)
+        context.sockets.discard(connection, origin.address)
         connection.closed()
     return response
 
@@ -64,8 +69,10 @@ class WebSocketConnection:
         self._context = context
         self._server = context.server
         self._flush = context.server.core.flush
+        self._observer = context.server.core.observer
         self._origin = origin
         origin.pipe = origin.socket = self
+        self.browser = origin.browser or origin.offered_browser
         self._response = response
         self._transport = transport
         self._packed = response.ws_protocol == SUBPROTOCOL
@@ -95,7 +102,7 @@ class WebSocketConnection:
 
     async def run(self) -> None:
         """Process frames, one after the other, until the socket closes."""
-        while True:
+        while not self._transport.is_closing():  # frames behind the one it was closed for are not looked at
             message = await self._response.receive()
             if message.type is WSMsgType.TEXT and not self._packed:
                 await self._on_body(message.data.encode())
@@ -124,9 +131,11 @@ class WebSocketConnection:
             batch = self._server.reader.read(body)
             outcome = await self._server.pipeline.process(batch, self._origin, self._answer_late)
         except BodyError as error:
+            self._observer.unreadable(too_big=error.too_big)
             self._close(frames.CLOSE_TOO_BIG if error.too_big else frames.CLOSE_INVALID_DATA, str(error))
             return
         except Overloaded as error:
+            self._observer.shed(str(error))
             self._close(frames.CLOSE_TRY_AGAIN_LATER, str(error))
             return
         session = outcome.session
@@ -143,7 +152,8 @@ class WebSocketConnection:
                 del self._sessions[ended]
         self._sessions[session] = hold
 
-    def _on_data(self, _size_bytes: int) -> None:
+    def _on_data(self, size_bytes: int) -> None:
+        self._observer.received_bytes += size_bytes
         if self._heard is not None and not self._heard.done():
             self._heard.set_result(None)
 
@@ -164,21 +174,28 @@ class WebSocketConnection:
         """See :meth:`Pipe.push`. Events go before replies, all in one write."""
         form = self._event_form
         if len(deliveries) == 1 and not self._replies:
-            self._transport.write(deliveries[0].form(form))  # the commonest case, spared the join
-            return
-        output = [delivery.form(form) for delivery in deliveries]
-        output += self._replies
-        self._replies.clear()
-        if output:
-            self._transport.write(b"".join(output))
+            frame = deliveries[0].form(form)  # the commonest case, spared the join
+        else:
+            output = [delivery.form(form) for delivery in deliveries]
+            output += self._replies
+            self._replies.clear()
+            if not output:
+                return
+            frame = b"".join(output)
+        self._observer.sent_bytes += len(frame)
+        self._transport.write(frame)
 
     def flush(self) -> None:
         """Write the replies that belong to no session bound here."""
         self.push([])
 
     def end(self, reason: str) -> None:
-        """See :meth:`Pipe.end`. After the client's own disconnect the socket stays: it may shake hands again on it."""
-        if reason == "disconnect":
+        """See :meth:`Pipe.end`.
+
+        The socket stays after the client's own disconnect, for it may shake hands again on it, and after it went on
+        with another connection: what it does with this one is its own business.
+        """
+        if reason in ("disconnect", "superseded"):
             self.push([])
         else:
             self._close(frames.CLOSE_NORMAL, reason)
@@ -225,6 +242,7 @@ class WebSocketConnection:
     def _give_up(self) -> None:
         """The peer took nothing for too long. Its sessions keep their queues, and their time to come back."""
         log.warning("socket.write_timeout", address=self._origin.address)
+        self._observer.shed("write_timeout")
         self._transport.abort()
 
     def _watch_idleness(self, since_s: float) -> Timer:
@@ -236,6 +254,7 @@ class WebSocketConnection:
         if any(session.is_open and session.pipe is self for session in self._sessions):
             self._idle_timer = self._watch_idleness(now_s)
         elif now_s >= self._last_message_s + self._context.settings.idle_socket_timeout_s:
+            self._observer.shed("idle_socket")
             self._close(frames.CLOSE_NORMAL, "idle")
         else:
             self._idle_timer = self._watch_idleness(self._last_message_s)

@@ -11,6 +11,8 @@ class MemoryBroker:
 
     def __init__(self) -> None:
         self._on_publication: Callable[[Publication], None] | None = None
+        #: Never called: nothing is lost within a process.
+        self.on_gap: list[Callable[[int | None], None]] = []
 
     async def start(self, on_publication: Callable[[Publication], None]) -> None:
         """See :meth:`Broker.start`."""

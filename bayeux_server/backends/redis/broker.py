@@ -53,9 +53,6 @@ class RedisBroker:
         url: Of the Redis server, such as ``redis://host:6379/0``.
         prefix: Begins the name of every key.
         max_messages: About how many publications the stream keeps for nodes that were cut off.
-
-    Attributes:
-        on_gap: Called with the number of publications that were lost, None if that is not known.
     """
 
     def __init__(self, url: str, prefix: str, *, max_messages: int = 100_000) -> None:
