@@ -22,7 +22,9 @@ _NEEDS = "bayeux load needs more packages: pip install 'bayeux-server[bench]'"
 
 _COMMON = [
     click.argument("url"),
-    click.option("--transport", type=click.Choice([*Transport]), default="websocket", show_default=True),
+    click.option(
+        "--transport", type=click.Choice([str(known) for known in Transport]), default="websocket", show_default=True
+    ),
     click.option("--clients", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Sessions."),
     click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the harness."),
     click.option("--pid", type=int, help="The server's process on this machine: measure its CPU and memory."),
@@ -103,14 +105,14 @@ def load() -> None:
     """
 
 
-@load.command(Scenario.FAN_OUT)
+@load.command(Scenario.FAN_OUT.value)
 @_options(_COMMON, _DELIVERIES, [_PUBLISHERS])
 def fan_out(**options: Any) -> None:
     """Every client is subscribed to one channel, a few publish to it."""
     _run(Scenario.FAN_OUT, options)
 
 
-@load.command(Scenario.CHAT)
+@load.command(Scenario.CHAT.value)
 @click.option("--channels", type=click.IntRange(1), default=100, show_default=True, help="Channels in all.")
 @click.option("--channels-each", type=click.IntRange(1), default=10, show_default=True, help="Channels of each client.")
 @_options(_COMMON, _DELIVERIES, [_PUBLISHERS])
@@ -123,14 +125,14 @@ def chat(**options: Any) -> None:
     _run(Scenario.CHAT, options)
 
 
-@load.command(Scenario.POINT_TO_POINT)
+@load.command(Scenario.POINT_TO_POINT.value)
 @_options(_COMMON, _DELIVERIES)
 def point_to_point(**options: Any) -> None:
     """Each client has a channel of its own, and its neighbour publishes to it."""
     _run(Scenario.POINT_TO_POINT, options)
 
 
-@load.command(Scenario.SLOW_READERS)
+@load.command(Scenario.SLOW_READERS.value)
 @click.option(
     "--slow", "slow_share", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Share that reads slowly."
 )
@@ -143,7 +145,7 @@ def slow_readers(**options: Any) -> None:
     _run(Scenario.SLOW_READERS, options)
 
 
-@load.command(Scenario.IDLE)
+@load.command(Scenario.IDLE.value)
 @click.option(
     "--duration", "duration_s", type=click.IntRange(1), default=10, show_default=True, help="Seconds to hold them."
 )
@@ -153,7 +155,7 @@ def idle(**options: Any) -> None:
     _run(Scenario.IDLE, options)
 
 
-@load.command(Scenario.HANDSHAKE_STORM)
+@load.command(Scenario.HANDSHAKE_STORM.value)
 @click.option("--rate", type=click.FloatRange(0), default=0, help="Sessions a second (0: as --concurrency allows).")
 @_options(_COMMON)
 def handshake_storm(**options: Any) -> None:
@@ -161,7 +163,7 @@ def handshake_storm(**options: Any) -> None:
     _run(Scenario.HANDSHAKE_STORM, options)
 
 
-@load.command(Scenario.RECONNECT_STORM)
+@load.command(Scenario.RECONNECT_STORM.value)
 @_options(_COMMON)
 def reconnect_storm(**options: Any) -> None:
     """All connections are cut at one moment and every client comes back at once."""

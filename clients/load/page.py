@@ -36,7 +36,8 @@ def render(report: Report) -> str:
         drawings = [plots.latency_over_time(report), *drawings, plots.rate_against_latency(report)]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f"<h1>{escape(title)}</h1>"
         f"<small>{escape(report.started)} · {escape(report.machine)} · {escape(report.plan.url)}</small>{verdict}"
         f"<ul>{notes}</ul><table>{table}</table>{''.join(drawings)}"
         f"<p><code>{escape(report.command)}</code></p></body></html>\n"
