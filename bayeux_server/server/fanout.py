@@ -189,7 +189,7 @@ class Fanout:
             dirty = self._flush.dirty
             for session in sessions:
                 if session.extensions:
-                    _enqueue_extended(session, delivery)
+                    deliver_to(session, delivery)
                     continue
                 session.queue.append(delivery)
                 if not session.dirty:
@@ -201,7 +201,7 @@ class Fanout:
 
     def _enqueue_lazily(self, delivery: Delivery, sessions: Collection[ServerSession]) -> None:
         for session in sessions:
-            _enqueue_extended(session, delivery)
+            deliver_to(session, delivery)
         self._on_lazy(sessions)
         self._observer.delivered(len(sessions))
 
@@ -229,7 +229,8 @@ def _audience(channels: list[ServerChannel]) -> Collection[ServerSession]:
     return merged
 
 
-def _enqueue_extended(session: ServerSession, delivery: Delivery) -> None:
+def deliver_to(session: ServerSession, delivery: Delivery) -> None:
+    """Queue an event for one session, by way of the session's own extensions."""
     for extension in reversed(session.extensions):
         try:
             wanted = extension.outgoing(session, delivery)
