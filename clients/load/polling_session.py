@@ -159,7 +159,10 @@ class PollingSession(Session):
             for connection in (self._connects, self._requests):
                 connection.show(b"; ".join(response.cookies))
         marks, replies = self.fleet.sieve.take(response.body)
-        if marks:
+        if self._pause_s:
+            for stream, sequence, _ in marks:
+                self.ledger.accept(stream, sequence)
+        elif marks:
             self.fleet.deliver(self.ledger.expected, self.ledger.irregular, marks)
         for reply in replies:
             self.answered(reply)

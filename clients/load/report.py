@@ -21,12 +21,13 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True):
-    """What the server's process used in the measured time; work is deliveries, or sessions in a storm."""
+    """What the server's process used in the measured time; work is deliveries or sessions, ``rss_mib`` the most it held."""
 
     cpu_s: float
     cores: float
     rss_mib: float
     rss_before_mib: float
+    rss_after_mib: float
     work_per_cpu_s: float
     cpu_us_per_work: float
 

@@ -37,7 +37,7 @@ class Session(ABC):
         self.is_ready = self.is_over = False
         self.on_ready: Callable[[], None] = _nothing
         self.on_failed: Callable[[], None] = _nothing
-        self._has_connected = self._has_subscribed = self._resuming = False
+        self._has_connected = self._has_subscribed = self._resuming = self._is_shaking = False
         self._ids = 0
         self._waiting: dict[str, Callable[[bool], None]] = {}
 
@@ -71,9 +71,9 @@ class Session(ABC):
 
     def handshake(self) -> None:
         """Send /meta/handshake."""
-        if self.is_over:
+        if self.is_over or self._is_shaking:
             return
-        self.client_id = ""
+        self.client_id, self._is_shaking = "", True
         message: dict[str, Any] = {
             "channel": "/meta/handshake",
             "version": "1.0",
@@ -105,8 +105,10 @@ class Session(ABC):
         self.send(_encode({"channel": channel, "clientId": self.client_id, "subscription": subscription, "id": number}))
 
     def resume(self) -> None:
-        """Come back after a cut, with the clientId there is."""
-        self._has_connected = self.is_ready = False
+        """Come back after a cut with the clientId there is; ready again when the subscriptions are confirmed."""
+        if self.is_ready:
+            self.fleet.tally.ready -= 1
+        self.is_ready = self._has_subscribed = self._is_shaking = False
         self._resuming = True
         self.open()
 
@@ -149,13 +151,23 @@ class Session(ABC):
         self.on_failed()
 
     def reconnected(self) -> None:
-        """The transport stands again after :meth:`resume`: go on with the session, or begin a new one."""
+        """The transport stands: begin a session, or go on with the one there is."""
         if self.client_id:
-            self.connect(at_once=True)
+            self.connect()
+            self.request("/meta/subscribe", list(self.member.channels), self._resumed)
         else:
             self.handshake()
 
+    def _resumed(self, successful: bool) -> None:
+        if successful and self._resuming:
+            self.fleet.tally.resumed += 1
+            self._resuming = False
+            self._subscribed(successful)
+        elif not successful:
+            self.handshake()
+
     def _handshake_answered(self, reply: Reply, successful: bool) -> None:
+        self._is_shaking = False
         if not successful or not isinstance(reply.get("clientId"), str):
             self.over(f"handshake: {_error(reply)}")
             return
@@ -197,9 +209,6 @@ class Session(ABC):
     def _connected(self, successful: bool, interval_s: float) -> None:
         if successful and not self._has_connected:
             self._has_connected = True
-            if self._resuming:
-                self.fleet.tally.resumed += 1
-                self._resuming = False
             self._perhaps_ready()
         if interval_s > 0 or not successful:
             self.fleet.reactor.call_later(max(interval_s, 0 if successful else RETRY_S), self.connect)

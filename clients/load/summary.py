@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 
 def of_deliveries(conductor: Conductor, outcome: Outcome, rate: float) -> Report:
     """Return the report of a run that published so that ``rate`` deliveries a second were due."""
-    results = outcome.results
+    plan, results = conductor.plan, outcome.results
     rows = [row for result in results for row in result.rows]
     count, slow_count, tally = Count(), Count(), Tally()
     for result in results:
@@ -44,7 +44,7 @@ def of_deliveries(conductor: Conductor, outcome: Outcome, rate: float) -> Report
     return _report(
         conductor,
         work="deliveries",
-        asked_per_s=rate,
+        asked_per_s=rate * (1 - plan.slow_share),
         per_s=delivered / use.wall_s,
         sent=sent,
         accepted=tally.accepted,
@@ -172,6 +172,7 @@ def _server(conductor: Conductor, snapshots: Sequence[Snapshot], work: int) -> S
         cores=use.server_cpu_s / use.wall_s,
         rss_mib=max(snapshot.server_rss_bytes for snapshot in snapshots) / MIB,
         rss_before_mib=snapshots[0].server_rss_bytes / MIB,
+        rss_after_mib=snapshots[-1].server_rss_bytes / MIB,
         work_per_cpu_s=work / use.server_cpu_s if use.server_cpu_s else 0.0,
         cpu_us_per_work=use.server_cpu_s / work * 1e6 if work else 0.0,
     )

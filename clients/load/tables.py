@@ -62,8 +62,8 @@ def _server(report: Report) -> Iterator[Fact]:
         per_work = f"{server.work_per_cpu_s:,.0f} {report.work} per CPU second ({server.cpu_us_per_work:.1f} us each)"
         yield "server efficiency", per_work
     yield "server memory", f"{server.rss_mib:,.0f} MiB (before: {server.rss_before_mib:,.0f} MiB)"
-    if report.work == "sessions" and report.sessions.ready:
-        each = (server.rss_mib - server.rss_before_mib) * 1024 / report.sessions.ready
+    if report.plan.scenario == "idle" and report.sessions.ready:
+        each = (server.rss_after_mib - server.rss_before_mib) * 1024 / report.sessions.ready
         yield "server memory per session", f"{each:.1f} KiB"
 
 
