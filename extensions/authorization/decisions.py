@@ -6,7 +6,7 @@ not give is a no, asked again after ``retry_s``.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -106,18 +106,33 @@ class Decisions:
 
     async def check(self, check: Check) -> bool:
         """Return one decision, made now if it is cold. The checker not answering means no."""
+        return (await self.answers((check,)))[0]
+
+    async def answers(self, questions: Sequence[tuple[str, str, str, str]]) -> list[bool]:
+        """Return decisions in order, made now where they are cold. The checker not answering means no.
+
+        This is what :class:`channels.services.caller.Permissions` asks for.
+        """
+        checks = [Check(*question) for question in questions]
         for _ in range(MOST_ROUNDS):
-            decision = self.decide(*check)
-            if decision is not None:
-                return decision
-            await self.ensure((check,))
-        return False
+            decisions = [self.decide(*check) for check in checks]
+            if None not in decisions:
+                break
+            await self.ensure(checks)
+        else:
+            decisions = [self.decide(*check) for check in checks]
+        return [decision is True for decision in decisions]
 
     # ---- live pairs
 
     def hold(self, check: Check) -> None:
-        """Keep watch over a pair, such as a subscription's, until :meth:`release`; counts."""
+        """Keep watch over a pair, such as a subscription's, until :meth:`release`; counts.
+
+        If the permission was lost since it was granted a moment ago, that is told like any other revocation.
+        """
         self._held[check] = self._held.get(check, 0) + 1
+        if self.decide(*check) is False:
+            self._suspect((check,))
 
     def release(self, check: Check) -> None:
         """Undo one :meth:`hold`. A pair that was revoked is not held any more, and may be released all the same."""
@@ -165,9 +180,11 @@ class Decisions:
         if not suspects:
             return
         answers = await self._questions.answers(suspects)
-        for check, allowed in zip(suspects, answers, strict=True):
+        answered = list(zip(suspects, answers, strict=True))
+        for check, allowed in answered:
             self._suspects.pop(check, None)
             self._keep(check, allowed=allowed)
+        for check, allowed in answered:
             if not allowed:
                 self._revoke(check)
 

@@ -35,6 +35,8 @@ class MemoryRelations:
         self._changed = asyncio.Condition()
         self._breaks = 0
         self.readable = True
+        #: Set when a reader's stream has ended.
+        self.ended = asyncio.Event()
 
     async def write(self, changes: Iterable[RelationChange]) -> None:
         """Make changes, each with a revision of its own."""
@@ -67,6 +69,7 @@ class MemoryRelations:
                     await self._changed.wait()
                 new = self._log[told:]
             if self._breaks != breaks:
+                self.ended.set()
                 return
             told += len(new)
             yield new
