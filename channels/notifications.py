@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 
 from channels.tasks.events import ASSIGNED, CREATED, TaskEvent
-from channels.tasks.model import Priority, TaskStatus
+from channels.tasks.model import Priority
 
 TASK_ASSIGNED: Final = "notification.task_assigned"
 READ: Final = "notification.read"
@@ -63,8 +63,6 @@ def notification_of(event: TaskEvent, message: str | None = None) -> TaskAssigne
     """
     task = event.task
     if event.type not in (ASSIGNED, CREATED) or not task.assigned_to or task.assigned_to == event.changed_by.user_id:
-        return None
-    if task.status == TaskStatus.DELETED:
         return None
     notification_id = f"notification_{event.event_id}"
     return TaskAssigned(

@@ -1,7 +1,9 @@
 """The care layer's front: every operation by its name, for HTTP and remote calls alike."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from bayeux_server.server.clock import Clock
 from channels.locks.guard import LockGuard
@@ -104,6 +106,4 @@ class CareService:
             check(f"body.{operation}", body)
         except SchemaViolationError as violation:
             raise InvalidBodyError.of(violation) from violation
-        if not isinstance(body, dict):
-            raise TypeError(operation)
-        return await run(caller, body, key)
+        return await run(caller, msgspec.convert(body, dict[str, Any]), key)

@@ -9,7 +9,7 @@ from bayeux_server.server.clock import Clock
 from channels.policy import view_phi, view_team
 from channels.services.caller import Caller, NewId, Reply
 from channels.services.commits import commit_of_member, commit_of_record
-from channels.services.errors import AlreadyExistsError, NotFoundError, UnknownReferenceError
+from channels.services.errors import AlreadyExistsError, ForbiddenError, NotFoundError, UnknownReferenceError
 from channels.services.idempotency import Once
 from channels.services.presenter import Presenter, document_of
 from channels.stores.port import CareStore, ReplyExistsError
@@ -37,6 +37,7 @@ class Subjects:
         once = Once("member.create", caller, body, key)
         if stored := await once.answered(self._store):
             return _again(stored)
+        _check_id(caller, body)
         if "team_id" not in body and not caller.principal.is_system:
             # Nobody would see the member, the caller included.
             raise UnknownReferenceError("team_id")
@@ -86,6 +87,7 @@ class Subjects:
         once = Once("service_request.create", caller, body, key)
         if stored := await once.answered(self._store):
             return _again(stored)
+        _check_id(caller, body)
         member = await self._known(caller, body["member_id"])
         if member is None:
             raise UnknownReferenceError("member_id")
@@ -147,11 +149,13 @@ class Subjects:
     async def _created(
         self, caller: Caller, kind: str, created: Member | ServiceRequest, commit: Commit, once: Once
     ) -> Reply:
+        if stored := await once.answered(self._store):
+            return _again(stored)
         reply = once.reply(201, created, self._now())
         try:
             await self._store.commit(msgspec.structs.replace(commit, reply=reply))
-        except ReplyExistsError as error:
-            raise AlreadyExistsError from error
+        except ReplyExistsError:
+            return await self._created(caller, kind, created, commit, once)
         return Reply(201, await self._full(caller, kind, created))
 
     async def _told(self, caller: Caller, kind: str, subject: Member | ServiceRequest) -> Reply:
@@ -185,6 +189,12 @@ class Subjects:
 
     def _now(self) -> str:
         return iso_utc_ms(self._clock.wall())
+
+
+def _check_id(caller: Caller, body: Mapping[str, Any]) -> None:
+    """Ids are chosen by services alone: to anybody else "the id is taken" would tell who is a patient."""
+    if "id" in body and not caller.principal.is_system:
+        raise ForbiddenError
 
 
 def _again(stored: StoredReply) -> Reply:

@@ -1,6 +1,7 @@
 """One thread that writes an SQLite database, many writes to a transaction."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -31,6 +32,7 @@ class GroupCommitter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._stopped = False
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -41,7 +43,10 @@ class GroupCommitter:
         Raises:
             Exception: What ``operation`` raised.
             sqlite3.Error: If the transaction could not be committed; then nothing of it was written.
+            OSError: If the writer was stopped.
         """
+        if self._stopped:
+            raise OSError("the writer was stopped")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._queue.put(_Write(operation, future, loop))
@@ -50,6 +55,7 @@ class GroupCommitter:
 
     async def stop(self) -> None:
         """Finish what was given, then end the thread."""
+        self._stopped = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -81,7 +87,8 @@ class GroupCommitter:
             self._connection.execute("BEGIN IMMEDIATE")
             results = [self._attempt(write) for write in group]
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
+            # Whatever it is, the callers hear of it: a writer that died would leave them, and all later ones, waiting.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             return [error] * len(group)
@@ -106,7 +113,7 @@ def _tell(group: list[_Write], results: list[Any]) -> None:
     for write, result in zip(group, results, strict=True):
         by_loop.setdefault(write.loop, []).append((write.future, result))
     for loop, outcomes in by_loop.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # The loop was closed: nobody waits any more.
             loop.call_soon_threadsafe(_settle, outcomes)
 
 

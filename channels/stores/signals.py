@@ -31,7 +31,9 @@ class Signal:
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            await asyncio.wait_for(future, timeout_s)
+            # Not wait_for: in Python 3.11 it forgets that its caller was cancelled if the future is done as well.
+            async with asyncio.timeout(timeout_s):
+                await future
         except TimeoutError:
             pass
         finally:

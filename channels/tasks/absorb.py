@@ -20,6 +20,7 @@ def absorb(before: Task | None, event: TaskEvent) -> Task | None:
     told |= {
         "version": event.version,
         "last_modified_by": event.changed_by.user_id,
+        "last_modified_by_name": event.changed_by.user_name,
         "last_modified_at": event.timestamp,
     }
     if event.type == ASSIGNED and "assigned_to" not in told:

@@ -56,6 +56,7 @@ def created(new: NewTask, *, task_id: str, member_name: str, assignee: User | No
         created_at=at,
         last_modified_by=by.user_id,
         last_modified_at=at,
+        last_modified_by_name=by.user_name,
         team_id=new.team_id,
         due_date=new.due_date,
     )
@@ -129,4 +130,11 @@ def _assignment(assignee: User | None, reason: str | None, by: User) -> dict[str
 def _next(task: Task, wished: dict[str, Any], by: User, at: str) -> Task:
     if all(getattr(task, name) == value for name, value in wished.items()):
         return task
-    return replace(task, **wished, version=task.version + 1, last_modified_by=by.user_id, last_modified_at=at)
+    return replace(
+        task,
+        **wished,
+        version=task.version + 1,
+        last_modified_by=by.user_id,
+        last_modified_by_name=by.user_name,
+        last_modified_at=at,
+    )

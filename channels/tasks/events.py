@@ -29,6 +29,7 @@ class TaskFields(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_by: str | UnsetType = UNSET
     created_at: str | UnsetType = UNSET
     last_modified_by: str | UnsetType = UNSET
+    last_modified_by_name: str | UnsetType = UNSET
     last_modified_at: str | UnsetType = UNSET
     team_id: str | UnsetType = UNSET
     assigned_to: str | UnsetType = UNSET

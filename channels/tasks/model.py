@@ -71,6 +71,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     due_date: str | None = None
     completed_at: str | None = None
     completion_notes: str | None = None
+    last_modified_by_name: str | None = None
 
 
 #: Fields whose change is told, in the order ``changed_fields`` lists them. The rest follows from these.

@@ -28,7 +28,7 @@ _STATEMENTS: Final = (
         created_by TEXT NOT NULL, created_at TEXT{bytes} NOT NULL,
         last_modified_by TEXT NOT NULL, last_modified_at TEXT{bytes} NOT NULL,
         team_id TEXT, assigned_to TEXT, assigned_to_name TEXT, assigned_by TEXT, assigned_by_name TEXT, reason TEXT,
-        due_date TEXT{bytes}, completed_at TEXT, completion_notes TEXT)""",
+        due_date TEXT{bytes}, completed_at TEXT, completion_notes TEXT, last_modified_by_name TEXT)""",
     "CREATE INDEX tasks_by_assignee ON tasks (assigned_to, due_date)",
     "CREATE INDEX tasks_by_member ON tasks (member_id, due_date)",
     "CREATE INDEX tasks_by_team ON tasks (team_id, due_date)",

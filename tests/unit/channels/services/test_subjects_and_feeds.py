@@ -1,6 +1,9 @@
 """Members, service requests, feeds and notifications."""
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from tests.support.care import MIKE, SARAH
 from tests.support.care_service import EVE, JOHN, RITA, SERVICE, Care
@@ -13,15 +16,26 @@ async def feed(care: Care, user: Any = SARAH, **more: object) -> list[dict[str, 
 
 class TestMembers:
     async def test_are_created_read_and_changed(self, care: Care) -> None:
-        created = await care.call("member.create", SARAH, {"id": "A1", "name": "Ann Lee", "team_id": "team_1"})
-        assert (created.status, created.body) == (201, {"id": "A1", "name": "Ann Lee", "team_id": "team_1"})
-        changed = await care.call("member.update", SARAH, {"member_id": "A1", "name": "Ann Li"})
+        created = await care.call("member.create", SARAH, {"name": "Ann Lee", "team_id": "team_1"})
+        member_id = created.body["id"]
+        assert (created.status, created.body) == (201, {"id": member_id, "name": "Ann Lee", "team_id": "team_1"})
+        changed = await care.call("member.update", SARAH, {"member_id": member_id, "name": "Ann Li"})
         assert changed.body["name"] == "Ann Li"
-        assert (await care.call("member.get", MIKE, {"member_id": "A1"})).body["name"] == "Ann Li"
+        assert (await care.call("member.get", MIKE, {"member_id": member_id})).body["name"] == "Ann Li"
 
-    async def test_a_taken_id_is_refused(self, care: Care) -> None:
-        reply = await care.call("member.create", SARAH, {"id": JOHN.id, "name": "X", "team_id": "team_1"})
-        assert (reply.status, reply.body["error"]) == (409, "ALREADY_EXISTS")
+    async def test_only_a_service_chooses_ids_and_none_that_is_taken(self, care: Care) -> None:
+        for operation, body in (
+            ("member.create", {"name": "X", "team_id": "team_1"}),
+            ("service_request.create", {"name": "X", "member_id": JOHN.id}),
+        ):
+            assert (await care.call(operation, SARAH, {**body, "id": "A1"})).status == 403
+            assert (await care.call(operation, SERVICE, {**body, "id": "A1"})).status == 201
+            taken = await care.call(operation, SERVICE, {**body, "id": "A1"})
+            assert (taken.status, taken.body["error"]) == (409, "ALREADY_EXISTS")
+
+    async def test_a_team_one_is_not_of_is_refused(self, care: Care) -> None:
+        member = {"member_id": JOHN.id, "team_id": "team_2"}
+        assert (await care.call("member.update", SARAH, member)).body["field"] == "team_id"
 
     async def test_only_a_service_creates_members_of_no_team(self, care: Care) -> None:
         assert (await care.call("member.create", SARAH, {"name": "X"})).body["field"] == "team_id"
@@ -32,24 +46,38 @@ class TestMembers:
             assert (await care.call("member.get", user, {"member_id": member_id})).status == 404
             assert (await care.call("member.note", user, {"member_id": member_id, "text": "x"})).status == 404
 
-    async def test_creating_twice_under_one_key_creates_once(self, care: Care) -> None:
-        body = {"name": "Ann Lee", "team_id": "team_1"}
-        first = await care.call("member.create", SARAH, body, "key_1")
-        assert await care.call("member.create", SARAH, body, "key_1") == first
+    @pytest.mark.parametrize(
+        ("operation", "body"),
+        [
+            ("member.create", {"name": "Ann Lee", "team_id": "team_1"}),
+            ("service_request.create", {"name": "Ride", "member_id": JOHN.id}),
+            ("member.note", {"member_id": JOHN.id, "text": "x"}),
+        ],
+    )
+    async def test_what_is_asked_often_under_one_key_is_done_once(
+        self, care: Care, operation: str, body: dict[str, object]
+    ) -> None:
+        replies = await asyncio.gather(*(care.call(operation, SARAH, body, "key_1") for _ in range(5)))
+        assert {reply.status for reply in replies} == {201}
+        assert len({reply.body["id"] for reply in replies}) == 1
+        assert await care.call(operation, SARAH, body, "key_1") == replies[0]
 
 
 class TestServiceRequests:
     async def test_are_created_read_changed_and_noted(self, care: Care) -> None:
-        body = {"id": "sr_1", "member_id": JOHN.id, "name": "Ride to clinic"}
-        assert (await care.call("service_request.create", SARAH, body)).status == 201
-        assert (await care.call("service_request.create", SARAH, body)).status == 409
-        closed = await care.call("service_request.update", SARAH, {"service_request_id": "sr_1", "status": "closed"})
+        body = {"member_id": JOHN.id, "name": "Ride to clinic"}
+        created = await care.call("service_request.create", SARAH, body)
+        request_id = created.body["id"]
+        assert created.status == 201
+        closed = await care.call(
+            "service_request.update", SARAH, {"service_request_id": request_id, "status": "closed"}
+        )
         assert closed.body["status"] == "closed"
-        got = await care.call("service_request.get", MIKE, {"service_request_id": "sr_1"})
+        got = await care.call("service_request.get", MIKE, {"service_request_id": request_id})
         assert got.body == closed.body
-        await care.call("service_request.note", MIKE, {"service_request_id": "sr_1", "text": "Booked"})
+        await care.call("service_request.note", MIKE, {"service_request_id": request_id, "text": "Booked"})
         [entry] = await feed(care)
-        assert entry["subject"] == {"type": "service_request", "id": "sr_1", "name": "Ride to clinic"}
+        assert entry["subject"] == {"type": "service_request", "id": request_id, "name": "Ride to clinic"}
 
     async def test_of_a_member_one_does_not_know_are_not_there(self, care: Care) -> None:
         body = {"member_id": "A999999", "name": "Ride"}

@@ -6,6 +6,7 @@ import pytest
 
 from channels.locks.guard import LockMode, Objection, Verdict
 from channels.schema import check
+from channels.stores.port import VersionMismatchError
 from channels.tasks.conflict import Resolution
 from tests.support.care import MIKE, SARAH
 from tests.support.care_service import EVE, JOHN, RITA, SERVICE, Care
@@ -128,6 +129,11 @@ class TestUpdate:
         reply = await care.call("task.update", SARAH, {"task_id": task_id, "version": 9, "changes": {"notes": "x"}})
         assert (reply.status, reply.body["field"]) == (422, "version")
 
+    async def test_to_a_team_one_is_not_of_is_refused(self, care: Care) -> None:
+        task_id = await care.task()
+        body = {"task_id": task_id, "version": 1, "changes": {"team_id": "team_2"}}
+        assert (await care.call("task.update", SARAH, body)).body["field"] == "changes.team_id"
+
     async def test_a_field_locked_by_another_is_refused_with_the_holder(self, care: Care) -> None:
         task_id = await care.task()
         care.recorder.verdict = Verdict(LockMode.ENFORCED, (Objection("notes", "held", "cc_789", "Mike Chen"),))
@@ -180,6 +186,18 @@ class TestAssignCompleteDelete:
         task_id = await care.task()
         replies = await asyncio.gather(*(care.call("task.complete", SARAH, {"task_id": task_id}) for _ in range(6)))
         assert sorted(reply.status for reply in replies) == [200, 409, 409, 409, 409, 409]
+
+    async def test_a_task_that_changes_faster_than_one_can_follow_is_left_alone(
+        self, care: Care, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task_id = await care.task()
+
+        async def outrun(_commit: object) -> None:
+            raise VersionMismatchError
+
+        monkeypatch.setattr(care.store, "commit", outrun)
+        reply = await care.call("task.complete", SARAH, {"task_id": task_id})
+        assert (reply.status, reply.body["error"]) == (409, "BUSY")
 
     async def test_nobody_finds_a_deleted_task(self, care: Care) -> None:
         task_id = await care.task()

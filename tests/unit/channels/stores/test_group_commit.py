@@ -94,6 +94,12 @@ class TestGroupCommitter:
         await asyncio.gather(*writes)
         assert numbers(path) == set(range(100))
 
+    async def test_a_stopped_writer_says_so(self, path: Path) -> None:
+        writer = GroupCommitter(connect(path))
+        await writer.stop()
+        with pytest.raises(OSError, match="stopped"):
+            await insert(writer, 1)
+
     async def test_a_caller_that_is_cancelled_does_not_take_its_write_back(
         self, writer: GroupCommitter, path: Path
     ) -> None:

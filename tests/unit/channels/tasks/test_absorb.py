@@ -28,7 +28,14 @@ def foreign(kind: str, task: dict[str, Any], version: int = 9) -> TaskEvent:
 class TestAbsorb:
     def test_what_the_event_does_not_say_stays(self) -> None:
         after = absorb(TASK, foreign("updated", {"priority": "urgent"}))
-        assert after == replace(TASK, priority="urgent", version=9, last_modified_by="system", last_modified_at=at(9))
+        assert after == replace(
+            TASK,
+            priority="urgent",
+            version=9,
+            last_modified_by="system",
+            last_modified_by_name="CareFlow",
+            last_modified_at=at(9),
+        )
 
     def test_an_assignment_that_names_nobody_takes_the_task_back(self) -> None:
         after = absorb(TASK, foreign("assigned", {}))

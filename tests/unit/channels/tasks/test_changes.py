@@ -35,7 +35,14 @@ class TestUpdated:
     def test_is_one_version_on_and_says_who_and_when(self) -> None:
         task = new_task()
         after = updated(task, TaskChanges(notes="called"), by=MIKE, at=at(5))
-        assert after == replace(task, notes="called", version=2, last_modified_by="cc_789", last_modified_at=at(5))
+        assert after == replace(
+            task,
+            notes="called",
+            version=2,
+            last_modified_by="cc_789",
+            last_modified_by_name="Mike Chen",
+            last_modified_at=at(5),
+        )
 
     def test_changing_nothing_gives_the_same_task(self) -> None:
         task = new_task()
