@@ -76,11 +76,14 @@ class MirroredChecker:
         checker: Asked.
         source: Ours.
         patience_s: How long a check waits for the mirror, seconds; then it is not answered.
+        retry_s: Pause of the mirror after a failure, seconds.
     """
 
-    def __init__(self, checker: SpiceDBChecker, source: RelationSource, *, patience_s: float = 2.0) -> None:
+    def __init__(
+        self, checker: SpiceDBChecker, source: RelationSource, *, patience_s: float = 2.0, retry_s: float = 1.0
+    ) -> None:
         self._checker = checker
-        self._mirror = RelationMirror(source, checker)
+        self._mirror = RelationMirror(source, checker, retry_s=retry_s)
         self._patience_s = patience_s
 
     async def start(self, watcher: Watcher) -> None:

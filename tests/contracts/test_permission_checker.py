@@ -7,12 +7,13 @@ import pytest
 
 from bayeux_server.errors import LocalError
 from extensions.authorization.embedded import EmbeddedChecker
+from extensions.authorization.mirror import MirroredChecker
 from extensions.authorization.ports import Check, CheckerUnavailableError
 from extensions.authorization.schema import packaged_schema
 from extensions.authorization.spicedb import SpiceDBChecker
 from extensions.authorization.spicedb_client import Connection, SpiceDBClient
-from tests.contracts.permission_checker import PermissionCheckerContract, Rig
-from tests.support.relations import MemoryRelations, touch
+from tests.contracts.permission_checker import CLINIC, PermissionCheckerContract, Rig
+from tests.support.relations import MemoryRelations, RecordingWatcher, touch
 from tests.support.services.service import free_port
 from tests.support.services.spicedb import SpiceDB
 
@@ -106,3 +107,39 @@ class TestSpiceDBChecker(PermissionCheckerContract):
 
     def test_the_token_is_not_in_what_is_printed(self) -> None:
         assert "secret" not in repr(Connection("localhost:1", "secret"))
+
+
+class TestMirroredChecker(PermissionCheckerContract):
+    """A real SpiceDB that follows our own relations."""
+
+    @pytest.fixture
+    def rig(self, spicedb_server: SpiceDB, spicedb_token: str) -> Rig:
+        """See the contract."""
+        connection = Connection(spicedb_server.target, spicedb_token, plaintext=True, timeout_s=10)
+        source = MemoryRelations()
+        checker = SpiceDBChecker(packaged_schema(), connection, write_schema=True)
+        return Rig(MirroredChecker(checker, source, retry_s=0.01), source.write)
+
+    async def test_relations_from_before_the_start_are_there_when_the_first_answer_comes(
+        self, spicedb_server: SpiceDB, spicedb_token: str
+    ) -> None:
+        source = MemoryRelations()
+        await source.write(CLINIC)
+        connection = Connection(spicedb_server.target, spicedb_token, plaintext=True, timeout_s=10)
+        checker = MirroredChecker(SpiceDBChecker(packaged_schema(), connection, write_schema=True), source)
+        await checker.start(RecordingWatcher())
+        assert await checker.check_bulk([Check("sarah", "view", "task", "1")]) == [True]
+        await checker.stop()
+
+    async def test_while_the_source_cannot_be_read_it_answers_nothing(
+        self, spicedb_server: SpiceDB, spicedb_token: str
+    ) -> None:
+        source = MemoryRelations()
+        source.readable = False
+        connection = Connection(spicedb_server.target, spicedb_token, plaintext=True, timeout_s=10)
+        inner = SpiceDBChecker(packaged_schema(), connection, write_schema=True)
+        checker = MirroredChecker(inner, source, patience_s=0.01)
+        await checker.start(RecordingWatcher())
+        with pytest.raises(CheckerUnavailableError, match="mirrored"):
+            await checker.check_bulk([Check("sarah", "view", "task", "1")])
+        await checker.stop()
