@@ -66,6 +66,8 @@ class Counted:
 class CountingPipe:
     """A socket that only counts. Events and answers are told apart by their channel."""
 
+    browser: str | None = None
+
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
 

@@ -18,7 +18,11 @@ def person_of(session: ServerSession) -> Person:
     Raises:
         RemoteError: 403 for an anonymous session, and for a user without a role of the care application.
     """
-    identity = session.identity
+    return person_named_by(session.identity)
+
+
+def person_named_by(identity: Identity | None) -> Person:
+    """Return the person a verified identity names. Raises as :func:`person_of`."""
     if identity is None:
         raise RemoteError(403, [], "presence_needs_a_user")
     claims = identity.claims

@@ -17,6 +17,8 @@ HOLDERS = {
     for session, user in {"a1": "ann", "a2": "ann", "b1": "bob", "c1": "cem"}.items()
 }
 fields, sessions = st.sampled_from(FIELDS), st.sampled_from(sorted(HOLDERS))
+#: What passes before a deed: nothing, or a span around the grace time and the lease.
+waits = st.sampled_from([0, 1, 4_000, 8_001, 11_999, 12_000, 18_000])
 
 
 class Lease:
@@ -39,8 +41,9 @@ class LockMachine(RuleBasedStateMachine):
         self.highest_written: dict[str, int] = {}
         self.shown: dict[str, int] = {}
 
-    @rule(field=fields, session=sessions)
-    def acquire(self, field: str, session: str) -> None:
+    @rule(field=fields, session=sessions, wait=waits)
+    def acquire(self, field: str, session: str, wait: int) -> None:
+        self.now += wait
         lease = self._live(field)
         attempt = self.table.acquire(TASK, field, HOLDERS[session], self.now)
         same_person = lease is None or HOLDERS[lease.session].user_id == HOLDERS[session].user_id
@@ -78,22 +81,25 @@ class LockMachine(RuleBasedStateMachine):
         self._hear(self.table.release_session(session, self.now))
         self.leases = {field: lease for field, lease in self.leases.items() if lease.session != session}
 
-    @rule(session=sessions)
-    def heartbeat(self, session: str) -> None:
+    @rule(session=sessions, wait=waits)
+    def heartbeat(self, session: str, wait: int) -> None:
+        self.now += wait
         mine = self._mine(session)
         assert self.table.renew(TASK, session, self.now) == len(mine)
         for lease in mine:
             lease.until, lease.lost = self.now + TIMES.lease_ms, False
 
-    @rule(session=sessions)
-    def lose_connection(self, session: str) -> None:
+    @rule(session=sessions, wait=waits)
+    def lose_connection(self, session: str, wait: int) -> None:
+        self.now += wait
         self.table.lose(session, self.now)
         for lease in self._mine(session):
             if not lease.lost:
                 lease.until, lease.lost = self.now + TIMES.grace_ms, True
 
-    @rule(session=sessions)
-    def come_back(self, session: str) -> None:
+    @rule(session=sessions, wait=waits)
+    def come_back(self, session: str, wait: int) -> None:
+        self.now += wait
         mine = self._mine(session)
         assert self.table.resume(session, self.now) == len(mine)
         for lease in mine:
@@ -164,4 +170,4 @@ class LockMachine(RuleBasedStateMachine):
 
 
 TestLocksHold = LockMachine.TestCase
-TestLocksHold.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLocksHold.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)

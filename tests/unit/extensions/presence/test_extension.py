@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from channels.locks.guard import WriteIntent
 from channels.schema import check
@@ -468,3 +469,21 @@ class TestOperation:
         assert sarah.heard() == []
         await world.pass_time(12, hold=(sarah,))
         assert sarah.heard_types() == ["presence.user_joined"]
+
+    async def test_a_failure_while_leaving_is_logged_and_ends_with_the_lease(
+        self, world: World, sarah: Client, mike: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await mike.send("/meta/subscribe", subscription="/task/task_1")
+        await sarah.open()
+        await world.pass_time(0.1)
+        mike.heard()
+
+        async def away(_session_id: str) -> None:
+            raise ConnectionError
+
+        with monkeypatch.context() as patch, capture_logs() as logs:
+            patch.setattr(world.service, "end", away)
+            await sarah.send("/meta/disconnect")
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["presence.failed"]
+        await world.pass_time(300.2, hold=(mike,))
+        assert mike.heard_types() == ["presence.user_left"]

@@ -32,7 +32,8 @@ class Page:
 
     async def open(self, user_id: str, name: str) -> None:
         """Shake hands as somebody, subscribe to the task and join it."""
-        token = KEY.token(user_id, name=name)
+        wall_s = self._server.app.server.core.clock.wall()
+        token = KEY.token(user_id, name=name, iat=wall_s, exp=wall_s + 600)
         reply = await self.client.handshake(ext={"auth": {"token": token}})
         assert reply["successful"], reply
         assert (await self.client.connect())["successful"]
@@ -142,3 +143,25 @@ class TestOverTheWire:
         server.advance(0.2)
         changed = await mike.hears()
         assert (changed["type"], changed["version"]) == ("presence.state_changed", left["version"] + 1)
+
+
+class TestInRedis:
+    async def test_two_servers_share_presence_and_locks(self, redis_url: str, http: aiohttp.ClientSession) -> None:
+        """Each server tells its own subscribers here: what is shared is who is there, not the broker."""
+        presence = {"store": "redis", "redis_url": redis_url, "window_ms": 0}
+        sections = {**SECTIONS, "extensions": {**SECTIONS["extensions"], "presence": presence}}
+        async with local_server(sections) as one, local_server(sections) as other:
+            sarah, mike = Page(http, one, "websocket"), Page(http, other, "websocket")
+            await sarah.open("cc_456", "Sarah Johnson")
+            first = await sarah.hears()
+            assert (first["type"], first["users"]) == ("presence.snapshot", [])
+            assert (await sarah.hears())["user"]["user_id"] == "cc_456"
+            await sarah.tell("lock.acquire", field_name="notes")
+            while (await sarah.hears())["type"] != "presence.field_locked":
+                pass
+            await mike.open("cc_789", "Mike Chen")
+            snapshot = await mike.hears()
+            assert [(user["user_id"], user["locked_fields"]) for user in snapshot["users"]] == [("cc_456", ["notes"])]
+            assert snapshot["locks"][0]["user_name"] == "Sarah Johnson"
+            for page in (sarah, mike):
+                await page.client.peer.close()

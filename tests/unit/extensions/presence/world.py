@@ -49,6 +49,8 @@ class ManualClock:
 class Connection:
     """What a socket would be: keeps what is pushed."""
 
+    browser: str | None = None
+
     def __init__(self) -> None:
         self.events: list[Event] = []
 
