@@ -110,7 +110,7 @@ class EchoProtocol(asyncio.Protocol):
 
 
 def serve(pipe: Connection) -> None:
-    """Serve on a free loopback port, told through ``pipe``, until the process is ended: the entry point of a process."""
+    """Serve on a free loopback port, told through ``pipe``, until ended: the entry point of a process."""
     asyncio.run(_serve(pipe))
 
 

@@ -15,7 +15,7 @@ class Snapshot:
         server_cpu_s: CPU seconds of the server with its children, since they started.
         server_rss_bytes: Its resident memory.
         harness_cpu_s: CPU seconds of this process with its children.
-        machine_cpu_s: CPU seconds that the whole machine was not idle, since boot.
+        machine_cpu_s: CPU seconds of all processes of the machine, since boot.
     """
 
     at_s: float
@@ -40,7 +40,8 @@ class Machine:
         times = psutil.cpu_times()
         server_cpu_s, server_rss_bytes = _usage(self.pid) if self.pid is not None else (0.0, 0)
         harness_cpu_s, _ = _usage(psutil.Process().pid)
-        busy_s = sum(times) - times.idle - times.iowait - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+        # What processes used: interrupts and a stolen CPU belong to none of them.
+        busy_s = times.user + times.nice + times.system - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
         return Snapshot(time.monotonic(), server_cpu_s, server_rss_bytes, harness_cpu_s, busy_s)
 
 

@@ -21,7 +21,7 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True):
-    """What the server's process used in the measured time; work is deliveries or sessions, ``rss_mib`` the most it held."""
+    """What the server's process used in the measured time; work is deliveries or sessions, ``rss_mib`` the peak."""
 
     cpu_s: float
     cores: float
