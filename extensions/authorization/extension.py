@@ -21,6 +21,7 @@ from extensions.authorization.revocation import Revocations
 from extensions.authorization.security import CareSecurity
 from extensions.authorization.views import CareViews
 from extensions.presence import PRESENCE
+from extensions.presence.editors import EditorsOnly
 
 #: Decisions, for whoever has to ask. They are a :class:`channels.services.caller.Permissions`.
 DECISIONS: Final = web.AppKey("decisions", Decisions)
@@ -82,6 +83,7 @@ class AuthorizationExtension(Extension):
         presence = self._app.get(PRESENCE)
         if presence is not None:
             presence.service.may_edit = self._may_edit
+            self._server.set_view_policy("/task/*", EditorsOnly(presence.is_editing, then=self._views))
             if auditor is not None:
                 presence.service.audit = auditor.taken_over
         await self._decisions.start()

@@ -1,6 +1,6 @@
 """Divides the audience of every care event: who sees it whole, who redacted, who not at all."""
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -8,8 +8,8 @@ import structlog
 
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.fanout import View as Share
-from bayeux_server.server.session import Identity, ServerSession
-from channels.policy import Permission, Principal
+from bayeux_server.server.session import ServerSession
+from channels.policy import SYSTEM_ROLE, Need, Permission, Principal, decided
 from channels.views import View, ViewNeeds, event_needs, redact, view_of
 from extensions.authorization.decisions import Decisions
 from extensions.authorization.event_types import EventTypes
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 #: Permissions that a checker is asked about; the others follow from who asks.
 ASKED: Final = frozenset({Permission.VIEW, Permission.EDIT, Permission.VIEW_PHI})
+_A_SERVICE: Final = Principal("", frozenset({SYSTEM_ROLE}))
 
 
 class Discloses(Protocol):
@@ -39,7 +40,19 @@ class _Event(NamedTuple):
     redacted: dict[str, object] | None
 
 
-_Judged = dict[tuple[str, frozenset[str]], View | None]
+class _Division:
+    """An audience, divided. ``cold`` are users about whom a decision is missing."""
+
+    __slots__ = ("cold", "full", "redacted")
+
+    def __init__(self) -> None:
+        self.full: list[ServerSession] = []
+        self.redacted: list[ServerSession] = []
+        self.cold: list[str] = []
+
+
+#: Tells whether a user meets a need; None if that is not known yet.
+_Reader = Callable[[str], bool | None]
 
 
 class CareViews:
@@ -61,50 +74,68 @@ class CareViews:
         if event is None:
             return []
         wanting = self._event_types.wanting(publication.channel, event.payload.get("type"), audience)
-        judged: _Judged = {}
-        if not self._judge(event, wanting, judged):
-            return self._views_later(event, wanting, judged)
-        return self._shares(event, wanting, judged)
+        division = self._divide(event, wanting)
+        return self._views_later(event, wanting, division) if division.cold else self._shares(event, division)
 
     async def _views_later(
-        self, event: _Event, audience: Collection[ServerSession], judged: _Judged
+        self, event: _Event, audience: Collection[ServerSession], division: _Division
     ) -> Sequence[Share]:
+        needs = [need for need in (*event.needs.visible, *event.needs.full) if need.permission in ASKED]
         for _ in range(MOST_ROUNDS):
-            cold = [asker for asker, view in judged.items() if view is None]
-            needs = [need for need in (*event.needs.visible, *event.needs.full) if need.permission in ASKED]
-            await self._decisions.ensure(Check(user_id, *need) for user_id, _ in cold for need in needs)
-            judged.clear()
-            if self._judge(event, audience, judged):
+            await self._decisions.ensure(Check(user_id, *need) for user_id in division.cold for need in needs)
+            division = self._divide(event, audience)
+            if not division.cold:
                 break
-        shares = self._shares(event, audience, judged)
+        shares = self._shares(event, division)
         return await shares if isinstance(shares, Awaitable) else shares
 
-    def _judge(self, event: _Event, audience: Collection[ServerSession], judged: _Judged) -> bool:
-        """Find the view of every asker in the audience, once for all their sessions. Returns whether none is cold."""
-        needs = event.needs if event.redacted is not None else event.needs._replace(full=())
-        decide = self._decisions.decide
-        warm = True
+    def _divide(self, event: _Event, audience: Collection[ServerSession]) -> _Division:
+        """Find everyone's view, once for all sessions of a user. Who is cold is in no group, and so sees nothing."""
+        division = _Division()
+        groups: dict[View | None, list[ServerSession]] = {View.FULL: division.full, View.REDACTED: division.redacted}
+        judge = self._judge(event.needs)
+        judged: dict[str, list[ServerSession] | None] = {}
         for session in audience:
             identity = session.identity
             if identity is None:
                 continue
-            asker = (identity.user_id, identity.roles)
-            if asker not in judged:
-                view = judged[asker] = view_of(Principal(*asker), needs, decide)
-                warm = warm and view is not None
-        return warm
-
-    def _shares(
-        self, event: _Event, audience: Collection[ServerSession], judged: _Judged
-    ) -> Sequence[Share] | Awaitable[Sequence[Share]]:
-        full: list[ServerSession] = []
-        redacted: list[ServerSession] = []
-        groups = {View.FULL: full, View.REDACTED: redacted}
-        for session in audience:
-            identity = session.identity
-            group = groups.get(_view(judged, identity)) if identity is not None else None
+            # All services are judged alike, and no user has an empty id.
+            user_id = identity.user_id if SYSTEM_ROLE not in identity.roles else ""
+            if user_id in judged:
+                group = judged[user_id]
+            else:
+                view = judge(user_id)
+                group = judged[user_id] = groups.get(view)
+                if view is None:
+                    division.cold.append(user_id)
             if group is not None:
                 group.append(session)
+        return division
+
+    def _judge(self, needs: ViewNeeds) -> Callable[[str], View | None]:
+        """Return :func:`channels.views.view_of` for one event and many users."""
+        visible, full = list(map(self._reader, needs.visible)), list(map(self._reader, needs.full))
+        of_service = view_of(_A_SERVICE, needs, self._decisions.decide)
+
+        def judge(user_id: str) -> View | None:
+            if not user_id:
+                return of_service
+            sees = _all(visible, user_id)
+            if not sees:
+                return None if sees is None else View.HIDDEN
+            sees_all = _all(full, user_id)
+            return None if sees_all is None else View.FULL if sees_all else needs.otherwise
+
+        return judge
+
+    def _reader(self, need: Need) -> _Reader:
+        if need.permission in ASKED:
+            return self._decisions.reader(*need)
+        # What remains follows from who asks, and is never cold.
+        return lambda user_id: decided(Principal(user_id), need, self._decisions.decide)
+
+    def _shares(self, event: _Event, division: _Division) -> Sequence[Share] | Awaitable[Sequence[Share]]:
+        full, redacted = division.full, division.redacted
         shares: list[Share] = [(event.publication, full)] if full else []
         if event.redacted is not None and redacted:
             shares.append((_as_redacted(event.publication, event.redacted), redacted))
@@ -113,6 +144,17 @@ class CareViews:
         users = dict.fromkeys(session.identity.user_id for session in full if session.identity is not None)
         waiting = self.audit.delivered(users, event.payload, "delivery")
         return shares if waiting is None else _after(waiting, shares)
+
+
+def _all(readers: Sequence[_Reader], user_id: str) -> bool | None:
+    answer: bool | None = True
+    for read in readers:
+        decision = read(user_id)
+        if decision is False:
+            return False
+        if decision is None:
+            answer = None
+    return answer
 
 
 def needs_of(publication: Publication) -> tuple[Mapping[str, Any], ViewNeeds] | None:
@@ -132,12 +174,10 @@ def _read(publication: Publication) -> _Event | None:
         return None
     payload, needs = read
     shown = redact(str(payload.get("type")), payload)
-    return _Event(publication, payload, needs, None if shown == payload else shown)
-
-
-def _view(judged: _Judged, identity: Identity) -> View:
-    """Who is still not judged sees nothing."""
-    return judged.get((identity.user_id, identity.roles)) or View.HIDDEN
+    if shown == payload:
+        # There is nothing of a patient in it: to see it at all is to see it whole.
+        return _Event(publication, payload, needs._replace(full=()), None)
+    return _Event(publication, payload, needs, shown)
 
 
 def _as_redacted(publication: Publication, payload: dict[str, object]) -> Publication:
