@@ -58,6 +58,7 @@ class AuthorizationExtension(Extension):
     def __init__(
         self, server: BayeuxServer, app: web.Application, decisions: Decisions, revocations: Revocations
     ) -> None:
+        self._server = server
         self._app = app
         self._decisions = decisions
         self.revocations = revocations
