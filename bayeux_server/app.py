@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.backends.memory.history import MemoryHistory
-from bayeux_server.demo import FAYE_SCRIPT, Demo
+from bayeux_server.demo import FAYE_SCRIPT, Demo, demo_is_installed
 from bayeux_server.drain import drain
 from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext
@@ -23,6 +23,7 @@ from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import Broker, History
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.wire import Reader
+from bayeux_server.request_log import RequestLog
 from bayeux_server.server.authorizer import AllowAll, Operation, SecurityPolicy
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.binding import Binding
@@ -83,12 +84,13 @@ class BayeuxApp:
             self.server, _wire(settings), OriginPolicy(settings.server.allowed_origins), self._read_token
         )
         self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
+        RequestLog(core.clock, self.context.address, enabled=settings.log.requests).add_to(self.web)
         self.web.add_routes(self.health.routes())
         self._add_mount()
         self.openapi = OpenApi()
         self._add_publish_api()
         self._add_extensions(broker)
-        if settings.server.demo:
+        if settings.server.demo and demo_is_installed():
             self.web.add_routes(Demo(settings.server.mount).routes())
         self._prepare_channels()
         self.web.cleanup_ctx.append(self._run)

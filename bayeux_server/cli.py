@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from bayeux_server import __version__, logs
+from bayeux_server.demo import demo_is_installed
 from bayeux_server.settings import Settings, SettingsError, load
 
 #: Distributions may add commands: an entry point of this group is a ``click.Command``.
@@ -104,7 +105,7 @@ def serve(
 def _welcome(settings: Settings, address: str) -> None:
     rows = [("Bayeux", address + settings.server.mount), ("Metrics", address + "/metrics")]
     rows += [("Health", address + "/healthz"), ("Ready", address + "/readyz")]
-    if settings.server.demo:
+    if settings.server.demo and demo_is_installed():
         rows.insert(0, ("Demo page", address + "/"))
     click.secho("Bayeux server is up.", bold=True)
     for name, place in rows:

@@ -14,6 +14,11 @@ FAYE_SCRIPT: Final = PACKAGES / "faye" / "client" / "faye-browser-min.js"
 _DEFAULT_MOUNT: Final = 'data-mount="/bayeux"'
 
 
+def demo_is_installed() -> bool:
+    """Whether there is a page to serve: in a checkout, not in an installed wheel."""
+    return PAGE.is_dir()
+
+
 class Demo:
     """Serves the page at ``/``.
 

@@ -6,6 +6,7 @@ the one before. ``conf/default.toml`` documents every key; a test holds the two 
 
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -181,8 +182,9 @@ def convert(table: Any, kind: type[T], prefix: str = "") -> T:
 
 
 def default_path() -> Path:
-    """Return the defaults' file: beside the package in a checkout, within it when installed."""
-    return Path(__file__).parent.parent / "conf" / "default.toml"
+    """Return the defaults' file: beside the package in a checkout, under the environment's ``share`` when installed."""
+    checkout = Path(__file__).parent.parent / "conf" / "default.toml"
+    return checkout if checkout.exists() else Path(sys.prefix) / "share" / "bayeux-server" / "conf" / "default.toml"
 
 
 def _read(path: Path) -> dict[str, Any]:
