@@ -2,7 +2,8 @@
 
 One update is a compare-and-swap of a task, its version, an activity entry and two events for the outbox, durable when
 it returns. Commits are made before the clock runs. The stores make rows and JSON of them, run transactions and wake
-their callers; the bare calls are given rows and JSON made before, and nobody waits. Everything is measured in one run, on fresh databases with ``synchronous = FULL`` and ``fsync = on``.
+their callers; the bare calls are given rows and JSON made before, and nobody waits for them. Everything is measured in
+one run, on fresh databases with ``synchronous = FULL`` and ``fsync = on``.
 
 Run: ``python -m benchmarks.store [--short] [--callers N] [--updates N] [--only sqlite|postgres]``
 """
