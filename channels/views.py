@@ -4,9 +4,9 @@ An event's :class:`ViewNeeds` depend on the event and its channel alone, so they
 asker then costs two or three dictionary look-ups, and each view is redacted and encoded once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bayeux_server.protocol.channel_id import ChannelId
 from channels.phi import PHI_FIELDS, shape_of
@@ -40,6 +40,11 @@ class ViewNeeds(NamedTuple):
     visible: tuple[Need, ...]
     full: tuple[Need, ...]
     otherwise: View = View.REDACTED
+
+
+def without_phi(needs: ViewNeeds) -> ViewNeeds:
+    """Return what decides the view of an event that has nothing to redact: to see it at all is to see it whole."""
+    return needs._replace(full=()) if needs.otherwise is View.REDACTED else needs
 
 
 NOBODY: Final = ViewNeeds((NEVER,), (NEVER,))
@@ -212,9 +217,11 @@ def _subject_id(payload: Mapping[str, object], subject_type: str) -> object:
 
 #: Names that are PHI in an event but ordinary words in a log line; they may carry a code there, nothing else.
 _WORDS: Final = frozenset({"reason", "message", "name", "id", "key", "value", "headers"})
+#: What structlog itself passes along a chain of processors.
+_LOGGING_OWN: Final = frozenset({"exc_info", "stack_info", "positional_args"})
 
 
-def scrub_log(_logger: object, _method: str, event: dict[str, object]) -> dict[str, object]:
+def scrub_log(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """Take PHI out of a log line: a structlog processor, the last one before rendering.
 
     Values under a PHI field's name, and whole payloads (objects, lists, bytes) under any name, become ``[redacted]``.
@@ -223,6 +230,8 @@ def scrub_log(_logger: object, _method: str, event: dict[str, object]) -> dict[s
 
 
 def _may_log(name: str, value: object) -> bool:
+    if name in _LOGGING_OWN or name.startswith("_"):
+        return True
     if isinstance(value, Mapping | list | tuple | set | bytes | bytearray | memoryview):
         return False
     return name not in PHI_FIELDS or (name in _WORDS and (not isinstance(value, str) or CODE(value) is value))

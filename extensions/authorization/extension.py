@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from bayeux_server.errors import LocalError
@@ -13,6 +14,7 @@ from bayeux_server.server.session import ServerSession
 from channels.policy import CARE_ROOTS, SYSTEM_ROLE, edit_task
 from channels.presence.model import Person
 from channels.relations import Relation, RelationChange, RelationSource
+from channels.views import scrub_log
 from extensions.audit import AUDITOR
 from extensions.authorization.decisions import Decisions
 from extensions.authorization.event_types import EventTypes, check_event_types
@@ -77,6 +79,7 @@ class AuthorizationExtension(Extension):
 
     async def start(self) -> None:
         """See :meth:`Extension.start`."""
+        _scrub_logs()
         auditor = self._app.get(AUDITOR)
         if auditor is not None:
             self._views.audit = auditor
@@ -84,6 +87,7 @@ class AuthorizationExtension(Extension):
         presence = self._app.get(PRESENCE)
         if presence is not None:
             presence.service.may_edit = self._may_edit
+            presence.views = self._views
             self._server.set_view_policy("/task/*", EditorsOnly(presence.is_editing, then=self._views))
             if auditor is not None:
                 presence.service.audit = auditor.taken_over
@@ -97,3 +101,10 @@ class AuthorizationExtension(Extension):
         return person.user_role == SYSTEM_ROLE or await self._decisions.check(
             Check(person.user_id, *edit_task(task_id))
         )
+
+
+def _scrub_logs() -> None:
+    """Put the last guard before the renderer of log lines. The server itself does not know which fields are PHI."""
+    processors = structlog.get_config()["processors"]
+    if scrub_log not in processors:
+        processors.insert(len(processors) - 1, scrub_log)

@@ -11,7 +11,7 @@ from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.session import ServerSession
 from channels.policy import CARE_ROOTS, to_subscribe
-from channels.views import View, redact, view_of
+from channels.views import View, redact, view_of, without_phi
 from extensions.authorization.decisions import Decisions
 from extensions.authorization.ports import Check
 from extensions.authorization.security import principal_of
@@ -79,8 +79,7 @@ class Revocations:
             return True
         payload, needs = read
         if redact(str(payload.get("type")), payload) == payload:
-            # There is nothing of a patient in it: to see it at all is enough.
-            needs = needs._replace(full=())
+            needs = without_phi(needs)
         if not any(need[1:] == lost for need in (*needs.visible, *needs.full)):
             return False
         return view_of(principal_of(session), needs, self.decisions.decide) is not View.FULL

@@ -10,7 +10,7 @@ from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.fanout import View as Share
 from bayeux_server.server.session import ServerSession
 from channels.policy import SYSTEM_ROLE, Need, Permission, Principal, decided
-from channels.views import View, ViewNeeds, event_needs, redact, view_of
+from channels.views import View, ViewNeeds, event_needs, redact, view_of, without_phi
 from extensions.authorization.decisions import Decisions
 from extensions.authorization.event_types import EventTypes
 from extensions.authorization.ports import Check
@@ -175,8 +175,7 @@ def _read(publication: Publication) -> _Event | None:
     payload, needs = read
     shown = redact(str(payload.get("type")), payload)
     if shown == payload:
-        # There is nothing of a patient in it: to see it at all is to see it whole.
-        return _Event(publication, payload, needs._replace(full=()), None)
+        return _Event(publication, payload, without_phi(needs), None)
     return _Event(publication, payload, needs, shown)
 
 

@@ -245,6 +245,10 @@ class TestLogsAndMetrics:
             "reason": "stale_version", "message": "[redacted]",
         }  # fmt: skip
 
+    def test_what_the_logger_itself_passes_along_is_left(self) -> None:
+        line: dict[str, object] = {"event": "x", "exc_info": (ValueError, ValueError(), None), "_record": [1]}
+        assert scrub_log(None, "error", line) == line
+
     def test_labels_are_of_a_known_set(self) -> None:
         roles = frozenset({"rsa", "clinician"})
         assert metric_label("rsa", roles) == "rsa"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.support.relations import touch
 from tests.unit.extensions.authorization.world import TASK, UPDATED, World, audited, world
@@ -143,3 +144,14 @@ class TestAudit:
         assert [agent["who"]["identifier"]["value"] for agent in record["agent"]] == ["sarah"]
         assert [entity["what"]["identifier"]["value"] for entity in record["entity"]] == ["A1", "1"]
         assert str(TASK["notes"]) not in json.dumps(record)
+
+
+class TestLogs:
+    async def test_no_log_line_carries_a_field_that_is_phi(
+        self, care: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        structlog.get_logger().info("task.saved", notes="Called John", task=dict(TASK), task_id="1")
+        printed = capsys.readouterr()
+        assert "task.saved" in printed.out + printed.err
+        assert "John" not in printed.out + printed.err
+        assert "voicemail" not in printed.out + printed.err
