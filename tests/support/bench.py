@@ -18,6 +18,8 @@ from tests.support.server import make_settings
 
 Message = dict[str, Any]
 
+PATIENCE_S = 8.0
+
 
 class Exchange:
     """One request of a long-polling client and what it was answered, at once or later.
@@ -146,6 +148,12 @@ class BenchClient:
     async def publish(self, channel: str, data: object = 1, **fields: Any) -> Message:
         """Publish and return the reply."""
         return (await self.send(channel, data=data, **fields)).reply
+
+    async def answered(self, exchange: Exchange) -> None:
+        """Wait for an answer that depends on something outside, such as a real Redis."""
+        async with asyncio.timeout(PATIENCE_S):
+            while exchange.array is None:  # noqa: ASYNC110 - nothing here tells of a packet on its way
+                await asyncio.sleep(0.001)
 
     async def events(self) -> list[Message]:
         """Return the events that wait now."""
