@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -17,7 +17,7 @@ from bayeux_server.backends.memory.history import MemoryHistory
 from bayeux_server.demo import FAYE_SCRIPT, Demo, demo_is_installed
 from bayeux_server.drain import drain
 from bayeux_server.health import Health
-from bayeux_server.host import ExtensionContext
+from bayeux_server.host import ExtensionContext, Host
 from bayeux_server.metrics import Metrics
 from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import Broker, History
@@ -45,6 +45,8 @@ from bayeux_server.transports.origins import OriginPolicy
 from bayeux_server.transports.publish_api import PublishApi
 
 log = structlog.get_logger()
+
+_BAYEUX_HEADERS: Final = ("Accept", "Authorization", "Content-Type", "Pragma", "X-Requested-With")
 
 EXTENSION_GROUP: Final = "bayeux_server.extensions"
 
@@ -86,10 +88,11 @@ class BayeuxApp:
         self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
         RequestLog(core.clock, self.context.address, enabled=settings.log.requests).add_to(self.web)
         self.web.add_routes(self.health.routes())
+        self._cors = aiohttp_cors.setup(self.web)
         self._add_mount()
         self.openapi = OpenApi()
         self._add_publish_api()
-        self._add_extensions(broker)
+        self._add_extensions()
         if settings.server.demo and demo_is_installed():
             self.web.add_routes(Demo(settings.server.mount).routes())
         self._prepare_channels()
@@ -97,23 +100,42 @@ class BayeuxApp:
         self.web.on_shutdown.append(self._shut_down)
 
     def _add_mount(self) -> None:
-        options = aiohttp_cors.ResourceOptions(
-            allow_credentials=True,
-            allow_headers=("Accept", "Authorization", "Content-Type", "Pragma", "X-Requested-With"),
-            allow_methods=["POST", "GET"],
-        )
-        cors = aiohttp_cors.setup(self.web, defaults=dict.fromkeys(self.settings.server.allowed_origins, options))
         mount = Mount(self.context, self.settings.server.mount, FAYE_SCRIPT if FAYE_SCRIPT.exists() else None)
-        for route in self.web.add_routes(mount.routes()):
-            cors.add(route)
+        self._add_shared_routes(mount.routes(), methods=("POST", "GET"), headers=_BAYEUX_HEADERS)
         self.web.on_response_prepare.append(mount.prepare)
+
+    def _add_api_routes(self, routes: Iterable[web.RouteDef]) -> None:
+        methods = ("GET", "POST", "PATCH", "PUT", "DELETE")
+        self._add_shared_routes(routes, methods=methods, headers=(*_BAYEUX_HEADERS, "If-Match", "Idempotency-Key"))
+
+    def _add_shared_routes(
+        self, routes: Iterable[web.RouteDef], *, methods: Sequence[str], headers: Sequence[str]
+    ) -> None:
+        """Add routes that pages of the allowed origins may call."""
+        options = aiohttp_cors.ResourceOptions(
+            allow_credentials=True, allow_headers=headers, allow_methods=list(methods), expose_headers=("ETag",)
+        )
+        for route in self.web.add_routes(routes):
+            self._cors.add(route, dict.fromkeys(self.settings.server.allowed_origins, options))
 
     def _add_publish_api(self) -> None:
         api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")
-        self.web.add_routes([*api.routes(), *self.openapi.routes()])
+        self._add_api_routes([*api.routes(), *self.openapi.routes()])
         self.openapi.add({publish_api.PATH: publish_api.describe()}, publish_api.schemas())
 
-    def _add_extensions(self, broker: Broker) -> None:
+    def _add_extensions(self) -> None:
+        host = Host(
+            server=self.server,
+            settings=self.settings,
+            app=self.web,
+            registry=self.registry,
+            history=self.history,
+            openapi=self.openapi,
+            readiness=self.health.checks,
+            token_readers=self._token_readers,
+            add_routes=self._add_api_routes,
+            identify=self.context.identify,
+        )
         found = {point.name: point for point in entry_points(group=EXTENSION_GROUP)}
         for name, section in self.settings.extensions.items():
             if not section.get("enabled", True):
@@ -122,19 +144,7 @@ class BayeuxApp:
                 known = ", ".join(sorted(found))
                 raise SettingsError(f"extensions.{name}: no such extension is installed; there are {known}")
             factory: ExtensionFactory = found[name].load()
-            context = ExtensionContext(
-                name,
-                self.server,
-                self.settings,
-                self.web,
-                self.registry,
-                self.history,
-                broker,
-                self.health.checks,
-                self._token_readers,
-                self.openapi,
-            )
-            self.server.add_extension(factory(context))
+            self.server.add_extension(factory(ExtensionContext(name, host)))
 
     def _prepare_channels(self) -> None:
         for channel in self.settings.connect.lazy_channels:

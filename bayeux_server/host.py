@@ -1,18 +1,47 @@
 """What an extension's factory is given."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from bayeux_server.openapi import OpenApi
-from bayeux_server.ports import Broker, History
+from bayeux_server.ports import History
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.session import Identity
 from bayeux_server.settings import Settings, convert
 
 T = TypeVar("T")
+
+
+class Host(msgspec.Struct, kw_only=True):
+    """What the composition root shares with every extension.
+
+    Attributes:
+        server: The Bayeux server.
+        settings: The whole configuration.
+        app: The web application.
+        registry: For metrics.
+        history: The port that keeps publications.
+        openapi: The document of the HTTP interface.
+        readiness: What ``/readyz`` asks, by name.
+        token_readers: Who read bearer tokens, in the order they are asked.
+        add_routes: Adds routes that pages of the allowed origins may call.
+        identify: Finds who sent a request, None if it proves nothing.
+    """
+
+    server: BayeuxServer
+    settings: Settings
+    app: web.Application
+    registry: CollectorRegistry
+    history: History
+    openapi: OpenApi
+    readiness: dict[str, Callable[[], str | None]]
+    token_readers: list[Callable[[str], Awaitable[Identity | None]]]
+    add_routes: Callable[[Iterable[web.RouteDef]], None]
+    identify: Callable[[web.Request], Awaitable[Identity | None]]
 
 
 class ExtensionContext:
@@ -22,36 +51,25 @@ class ExtensionContext:
         name: The extension's name, that of its entry point and of its section.
         server: The Bayeux server.
         settings: The whole configuration.
-        app: The web application: add routes to it.
+        app: The web application: where extensions leave what others need of them, under an ``AppKey``.
         registry: For metrics.
         history: The port that keeps publications.
-        broker: The port that carries them.
-        openapi: The document of the HTTP interface: add what the routes added to ``app`` do.
+        openapi: The document of the HTTP interface: add what the routes do.
+        add_routes: Adds routes that pages of the allowed origins may call.
+        identify: Finds who sent a request, None if it proves nothing.
     """
 
-    def __init__(
-        self,
-        name: str,
-        server: BayeuxServer,
-        settings: Settings,
-        app: web.Application,
-        registry: CollectorRegistry,
-        history: History,
-        broker: Broker,
-        readiness: dict[str, Callable[[], str | None]],
-        token_readers: list[Callable[[str], Awaitable[Identity | None]]],
-        openapi: OpenApi,
-    ) -> None:
+    def __init__(self, name: str, host: Host) -> None:
         self.name = name
-        self.server = server
-        self.settings = settings
-        self.app = app
-        self.registry = registry
-        self.history = history
-        self.broker = broker
-        self.openapi = openapi
-        self._readiness = readiness
-        self._token_readers = token_readers
+        self.server = host.server
+        self.settings = host.settings
+        self.app = host.app
+        self.registry = host.registry
+        self.history = host.history
+        self.openapi = host.openapi
+        self.add_routes = host.add_routes
+        self.identify = host.identify
+        self._host = host
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -69,8 +87,8 @@ class ExtensionContext:
 
     def add_readiness(self, name: str, unready: Callable[[], str | None]) -> None:
         """Have ``/readyz`` ask ``unready`` why the extension cannot work now; None if it can."""
-        self._readiness[name] = unready
+        self._host.readiness[name] = unready
 
     def add_token_reader(self, read: Callable[[str], Awaitable[Identity | None]]) -> None:
         """Have bearer tokens of HTTP requests and upgrades read by ``read``: who it is, or None."""
-        self._token_readers.append(read)
+        self._host.token_readers.append(read)

@@ -40,7 +40,15 @@ class BayeuxServer:
         self.lifecycle = Lifecycle(core)
         self._tasks: set[asyncio.Task[None]] = set()
         self.pipeline = Pipeline(core, self.lifecycle, self._spawn)
-        self._fanout = Fanout(core.channels, core.hooks, core.flush, core.observer, self._wait_lazily, self._spawn)
+        self._fanout = Fanout(
+            core.channels,
+            core.hooks,
+            core.flush,
+            core.observer,
+            self._wait_lazily,
+            self._spawn,
+            core.on_delivered,
+        )
         self._lazy: dict[ServerSession, Timer] = {}
         core.sessions.on_removed.append(self._session_removed)
 

@@ -14,6 +14,7 @@ from bayeux_server.server.authorizer import SecurityPolicy
 from bayeux_server.server.binding import Binding
 from bayeux_server.server.channel import ChannelIndex
 from bayeux_server.server.clock import Clock
+from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks
 from bayeux_server.server.flush import Flush
 from bayeux_server.server.observer import Observer
@@ -30,6 +31,9 @@ CONNECTION_TYPES: Final = (
     "cross-origin-long-polling",
     "callback-polling",
 )
+
+#: Called with each view of a publication and how many sessions it was queued for. Must return at once.
+DeliveredListener = Callable[[Delivery, int], None]
 
 #: Called after a subscription was recorded or removed. ``message`` is None where the server itself did it.
 SubscriptionListener = Callable[[ServerSession, ChannelId, Subscribe | None], None]
@@ -90,6 +94,7 @@ class Core(msgspec.Struct, kw_only=True):
     connection_types: tuple[str, ...] = CONNECTION_TYPES
     on_subscribed: list[SubscriptionListener] = msgspec.field(default_factory=list)
     on_unsubscribed: list[SubscriptionListener] = msgspec.field(default_factory=list)
+    on_delivered: list[DeliveredListener] = msgspec.field(default_factory=list)
     #: While we drain, clients are told to come back after a time of their own within this one, not all at once.
     drain_jitter_ms: int = 0
 

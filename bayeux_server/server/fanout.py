@@ -14,6 +14,7 @@ import structlog
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.channel import ChannelIndex, ServerChannel
+from bayeux_server.server.core import DeliveredListener
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks, run
 from bayeux_server.server.flush import Flush
@@ -51,6 +52,7 @@ class Fanout:
 
     Args:
         on_lazy: Called with the sessions that have a lazy message waiting and nothing else.
+        on_delivered: Told of each view that was queued.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Fanout:
         observer: Observer,
         on_lazy: Callable[[Iterable[ServerSession]], None],
         spawn: Callable[[Coroutine[None, None, None]], object],
+        on_delivered: Sequence[DeliveredListener] = (),
     ) -> None:
         self._channels = channels
         self._hooks = hooks
@@ -68,6 +71,7 @@ class Fanout:
         self._observer = observer
         self._on_lazy = on_lazy
         self._spawn = spawn
+        self._on_delivered = on_delivered
         self._policies: dict[str, ViewPolicy] = {}
         #: Publications behind one that waits, by channel: a channel's order outlives a slow decision.
         self._lanes: dict[str, deque[Publication]] = {}
@@ -195,7 +199,7 @@ class Fanout:
                 if not session.dirty:
                     session.dirty = True
                     dirty.append(session)
-            self._observer.delivered(len(sessions))
+            self._tell_delivered(delivery, len(sessions))
         if self._flush.dirty:
             self._flush.schedule()
 
@@ -203,7 +207,15 @@ class Fanout:
         for session in sessions:
             deliver_to(session, delivery)
         self._on_lazy(sessions)
-        self._observer.delivered(len(sessions))
+        self._tell_delivered(delivery, len(sessions))
+
+    def _tell_delivered(self, delivery: Delivery, sessions: int) -> None:
+        self._observer.delivered(sessions)
+        for listener in self._on_delivered:
+            try:
+                listener(delivery, sessions)
+            except Exception:
+                log.exception("listener.failed")
 
     def _policy(self, channel: ChannelId) -> ViewPolicy | None:
         if not self._policies:

@@ -40,6 +40,18 @@ class RemoteCall(msgspec.Struct, frozen=True):
     has_id: bool
 
 
+class CallRefusedError(RemoteError):
+    """A refusal with an answer of the service's own instead of the common one.
+
+    Attributes:
+        data: The answer's ``data``, encodable as JSON.
+    """
+
+    def __init__(self, code: int, text: str, data: object) -> None:
+        self.data = data
+        super().__init__(code, (), text)
+
+
 #: Returns the answer's ``data``; None answers ``null`` if the call has an id, and nothing if it has none.
 Handler = Callable[[RemoteCall], Awaitable[object]]
 
@@ -123,6 +135,8 @@ async def _answer(handler: Handler, call: RemoteCall, message: Publish) -> None:
     successful = True
     try:
         result = await handler(call)
+    except CallRefusedError as error:
+        successful, result = False, error.data
     except RemoteError as error:
         successful, result = False, {"error": str(error), "code": error.code, "message": error.text}
     except Exception:

@@ -98,16 +98,19 @@ class TransportContext:
     async def origin(self, request: web.Request, transport: str) -> Origin:
         """Return who sent a request, by its address, cookie and credentials."""
         browser = request.cookies.get(BROWSER_COOKIE) or None
-        token = _bearer(request)
-        identity = await self._read_token(token) if token is not None and self._read_token is not None else None
         return Origin(
             transport=transport,
             address=self.address(request),
             browser=browser,
             offered_browser=None if browser else new_browser(),
-            identity=identity,
-            token=token,
+            identity=await self.identify(request),
+            token=_bearer(request),
         )
+
+    async def identify(self, request: web.Request) -> Identity | None:
+        """Return whom the bearer token of a request names, None if there is none that is good."""
+        token = _bearer(request)
+        return await self._read_token(token) if token is not None and self._read_token is not None else None
 
     def address(self, request: web.Request) -> str:
         """Return the client's address: the last one in X-Forwarded-For that no trusted proxy added."""
