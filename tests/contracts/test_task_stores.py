@@ -10,7 +10,8 @@ from channels.stores.migrations import upgrade
 from channels.stores.port import CareStore
 from channels.stores.postgres import PostgresStore
 from channels.stores.sqlite import SqliteStore
-from tests.contracts.task_store import SubjectStoreContract, TaskListContract, TaskStoreContract
+from tests.contracts.subject_store import SubjectStoreContract
+from tests.contracts.task_store import TaskListContract, TaskStoreContract
 
 
 @pytest.fixture
