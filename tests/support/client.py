@@ -264,10 +264,10 @@ class Client:
         return await self.ask("/meta/connect", **{"connectionType": self.peer.transport, **fields})
 
     async def begin(self) -> "Client":
-        """Shake hands and connect for the first time."""
+        """Shake hands and connect for the first time, without being held: some servers would."""
         reply = await self.handshake()
         assert reply["successful"], reply
-        reply = await self.connect()
+        reply = await self.connect(advice={"timeout": 0})
         assert reply["successful"], reply
         return self
 
