@@ -54,15 +54,16 @@ class Page:
         reply = (await self._world.send({"channel": channel, "clientId": self._client_id, "data": data}))[0]
         return None if reply["successful"] else str(reply["error"])
 
-    async def events(self) -> list[dict[str, Any]]:
-        """Connect once, and return what waited."""
-        connect = {
+    async def events(self, *, wait: bool = False) -> list[dict[str, Any]]:
+        """Connect once, and return what waited; with ``wait``, what comes."""
+        connect: dict[str, Any] = {
             "channel": "/meta/connect",
             "clientId": self._client_id,
             "connectionType": "long-polling",
-            "advice": {"timeout": 0},
         }
-        return [reply["data"] for reply in await self._world.send(connect) if "data" in reply]
+        async with asyncio.timeout(5):
+            replies = await self._world.send(connect if wait else {**connect, "advice": {"timeout": 0}})
+        return [reply["data"] for reply in replies if "data" in reply]
 
 
 class World:
@@ -120,8 +121,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    """Run it."""
+async def world(folder: Path, **authorization: object) -> AsyncIterator[World]:
+    """Run it, with ``authorization`` as its section of the configuration."""
     trusted = {
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
@@ -131,7 +132,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     extensions = {
         "authentication": {"issuers": [trusted]},
         "audit": {"folder": str(folder), "node": "n1"},
-        "authorization": {},
+        "authorization": authorization,
     }
     relations = MemoryRelations()
     await relations.write(CLINIC)
