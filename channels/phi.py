@@ -171,6 +171,8 @@ _PRESENCE: Final[Mapping[str, Rule]] = {
     "previous_holder": either(IDENTIFIER, ACTOR),
     "lock": _LOCK,
     "locks": either(list_of(_LOCK), map_of(_LOCK)),
+    "locked_fields": list_of(CODE),
+    "ended": CODE,
     "reason": PHI,
 }
 PRESENCE_INFO: Final = Shape(_PRESENCE)

@@ -4,7 +4,7 @@
 A client that misses a number asks for a snapshot. Cursors carry no version: the latest wins and none is owed.
 """
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -154,14 +154,18 @@ class FieldLocked(Struct, frozen=True, tag_field="type", tag="presence.field_loc
     version: int
 
 
+#: The values of :class:`channels.locks.model.LockEnd`.
+LockEnding: TypeAlias = Literal["released", "expired", "taken_over"]
+
+
 class FieldUnlocked(Struct, frozen=True, tag_field="type", tag="presence.field_unlocked"):
-    """A lock ended; ``reason`` is ``released``, ``expired`` or ``taken_over`` (then a ``field_locked`` follows)."""
+    """A lock ended; ``ended`` says why: ``released``, ``expired`` or ``taken_over`` (a ``field_locked`` follows)."""
 
     task_id: str
     user_id: str
     field_name: str
     token: int
-    reason: str
+    ended: LockEnding
     timestamp: str
     event_id: str
     version: int

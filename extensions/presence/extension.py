@@ -6,7 +6,8 @@ that stays away for the grace time, a lease that is not renewed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from bayeux_server.protocol.messages import Message, Publication, Publish, Subsc
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Extension
+from bayeux_server.server.fanout import View, ViewPolicy
 from bayeux_server.server.remote_call import RemoteCall
 from bayeux_server.server.session import ServerSession
 from channels.presence.messages import Leave, ReleaseLock, read_message
@@ -49,6 +51,7 @@ class PresenceExtension(Extension):
 
     Attributes:
         sessions: The present sessions of this node.
+        views: Decides whether a subscriber is shown the snapshot, as it does with all events; None shows it.
     """
 
     name = "presence"
@@ -61,6 +64,7 @@ class PresenceExtension(Extension):
         self._teller = teller
         self.enabled = enabled or (lambda _: True)
         self.sessions = LocalSessions()
+        self.views: ViewPolicy | None = None
         self._turns: dict[ServerSession, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         core = server.core
@@ -150,8 +154,16 @@ class PresenceExtension(Extension):
         snapshot = await self.service.snapshot(task_id)
         if session.is_open and channel.name in session.subscriptions:
             name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
-            target = self._server.core.grammar.parse(name)
-            session.deliver(Delivery(Publication(target, msgspec.json.encode(snapshot))))
+            publication = Publication(self._server.core.grammar.parse(name), msgspec.json.encode(snapshot))
+            for shown, sessions in await self._divided(publication, session):
+                if session in sessions and session.is_open:
+                    session.deliver(Delivery(shown))
+
+    async def _divided(self, publication: Publication, session: ServerSession) -> Sequence[View]:
+        if self.views is None:
+            return [(publication, (session,))]
+        views = self.views.views(publication, (session,))
+        return await views if inspect.isawaitable(views) else views
 
     async def _leave_unless_ended(self, session: ServerSession, task_id: str) -> None:
         # The end of a session takes it off its channels first. Whatever ended it, its end is told as one.

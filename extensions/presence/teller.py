@@ -94,4 +94,4 @@ def _lock_event(change: LockChange, version: int) -> FieldLocked | FieldUnlocked
     stamp = {"timestamp": iso(change.at_ms), "event_id": change.event_id}
     if change.ended is None:
         return FieldLocked(**where, **stamp, user_name=change.user_name, token=change.token, version=version)
-    return FieldUnlocked(**where, **stamp, reason=change.ended.value, token=change.token, version=version)
+    return FieldUnlocked(**where, **stamp, ended=change.ended.value, token=change.token, version=version)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from bayeux_server.errors import RemoteError
@@ -72,27 +71,3 @@ class TestReading:
             read_message({**TASK, **data})
         assert str(raised.value).startswith(error)
         assert "John" not in str(raised.value)
-
-    def test_the_events_are_written_as_the_design_says(self) -> None:
-        """Field by field, the design's example of a join."""
-        from channels.presence.events import JoinedUser, UserJoined, iso
-
-        user = JoinedUser(
-            "cc_456", "Sarah Johnson", "care_coordinator", PresenceState.VIEWING, "https://cdn/cc_456.jpg"
-        )
-        event = UserJoined("task_789", user, iso(1_763_028_000_000), "presence-task_789-1", 1)
-        written = msgspec.json.decode(msgspec.json.encode(event))
-        assert written == {
-            "type": "presence.user_joined",
-            "task_id": "task_789",
-            "user": {
-                "user_id": "cc_456",
-                "user_name": "Sarah Johnson",
-                "user_role": "care_coordinator",
-                "avatar_url": "https://cdn/cc_456.jpg",
-                "state": "viewing",
-            },
-            "timestamp": "2025-11-13T10:00:00.000Z",
-            "event_id": "presence-task_789-1",
-            "version": 1,
-        }

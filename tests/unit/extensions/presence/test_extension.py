@@ -1,11 +1,14 @@
 """Presence on a Bayeux server: what clients send, what others hear, and what ends a presence."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from bayeux_server.protocol.messages import Publication
+from bayeux_server.server.fanout import View
+from bayeux_server.server.session import ServerSession
 from channels.locks.guard import WriteIntent
 from channels.schema import check
 from extensions.presence.service import TakeOver
@@ -324,7 +327,7 @@ class TestLocks:
         await world.pass_time(1, hold=(sarah, mike))
         (unlocked,) = mike.heard()
         check("presence.field_unlocked", unlocked)
-        assert unlocked["reason"] == "expired"
+        assert unlocked["ended"] == "expired"
 
     async def test_a_lock_survives_a_short_outage(self, world: World, sarah: Client, mike: Client) -> None:
         await mike.open()
@@ -422,6 +425,17 @@ class TestOperation:
         assert world.extension.is_editing(mike.session, "task_1")
         await mike.send("/meta/unsubscribe", subscription="/task/task_1")
         assert not world.extension.is_editing(mike.session, "task_1")
+
+    async def test_a_snapshot_is_shown_as_the_view_policy_says(self, world: World, sarah: Client, mike: Client) -> None:
+        class OnlySarah:
+            async def views(self, publication: Publication, audience: Collection[ServerSession]) -> Sequence[View]:
+                return [(publication, [session for session in audience if session.user_id == "cc_456"])]
+
+        world.extension.views = OnlySarah()
+        await sarah.open()
+        await mike.open()
+        assert sarah.heard_types() == ["presence.snapshot"]
+        assert mike.heard_types() == []
 
     async def test_presence_can_be_off_for_some(self, world: World, sarah: Client) -> None:
         world.extension.enabled = lambda session: session.user_id != "cc_456"

@@ -75,6 +75,6 @@ class TestStockClients:
         assert (locked["user_name"], locked["field_name"]) == ("Mike Chen", "notes")
         mike.process.kill()
         unlocked = await sarah.prints(type="presence.field_unlocked")
-        assert unlocked["reason"] == "expired"
+        assert unlocked["ended"] == "expired"
         left = await sarah.prints(type="presence.user_left")
         assert left["user_id"] == "cc_789"

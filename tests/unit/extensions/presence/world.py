@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -26,11 +26,12 @@ from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
 from bayeux_server.server.session import Identity, ServerSession
 from bayeux_server.server.timers import Timers
-from bayeux_server.settings import Settings
+from bayeux_server.settings import convert
 from channels.locks.guard import LockGuard
 from extensions.presence import LOCK_GUARD, presence
 
 Event = dict[str, Any]
+T = TypeVar("T")
 
 
 class ManualClock:
@@ -129,13 +130,19 @@ class Context(ExtensionContext):
     """What the extension builds on, and no more."""
 
     def __init__(self, server: BayeuxServer, config: dict[str, object]) -> None:
-        self.name = "presence"
         self.server = server
-        self.settings = Settings(extensions={"presence": config})
         self.app = web.Application()
         self.registry = CollectorRegistry()
         self.checks: dict[str, Callable[[], str | None]] = {}
-        self._readiness = self.checks
+        self._config = config
+
+    def read_config(self, kind: type[T]) -> T:
+        """Return what the test configured."""
+        return convert(self._config, kind, "extensions.presence")
+
+    def add_readiness(self, name: str, unready: Callable[[], str | None]) -> None:
+        """Keep it for the test to ask."""
+        self.checks[name] = unready
 
 
 class World:
