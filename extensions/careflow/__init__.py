@@ -42,7 +42,7 @@ def factory(context: ExtensionContext) -> CareFlow:
     )
     context.registry.register(ProgressCollector(bus.progress, clock.wall))
     context.add_readiness("kafka" if config.bootstrap_servers else "event_bus", bus.unready)
-    extension = CareFlow(config, bus, intake, meters)
+    extension = CareFlow(config, bus, intake)
     context.app[CAREFLOW] = extension
     return extension
 

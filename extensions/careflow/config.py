@@ -72,7 +72,6 @@ class CareflowConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         retry_first_ms: Wait before the second try of what failed for a passing reason; doubled each time.
         retry_longest_ms: The longest such wait.
         send_timeout_ms: An event that is not acknowledged within it stays in the outbox and is sent again.
-        live_after_ms: After it, an event waiting for Kafka is shown to subscribers ahead of Kafka.
         linger_ms: How long the producer waits for company.
         max_waiting_sends: Events handed to the producer and not acknowledged.
         outbox_batch_events: Events taken from the outbox at once.
@@ -97,7 +96,6 @@ class CareflowConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     retry_first_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
     retry_longest_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 10_000
     send_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 2_000
-    live_after_ms: Milliseconds = 250
     linger_ms: Annotated[int, Meta(ge=0, le=1_000)] = 2
     max_waiting_sends: Count = 10_000
     outbox_batch_events: Annotated[int, Meta(ge=1, le=10_000)] = 200

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -28,7 +28,7 @@ _POLL_MS: Final = 100
 #: While a partition waits for room, or offsets for their commit, look again sooner.
 _BUSY_POLL_MS: Final = 10
 #: How long a rebalance waits for records under way. Heartbeats pause meanwhile.
-_RELEASE_S: Final = 1.0
+_HOLD_S: Final = 1.0
 _CLOSE_MS: Final = 3_000
 #: Failures in a row after which the consumer is made anew.
 _MAX_FAILURES: Final = 5
@@ -40,8 +40,11 @@ class Sink(Protocol):
     def take(self, partition: Partition, epoch: int, records: Sequence[Record]) -> None:
         """Deliver records; tell each with :meth:`ConsumerThread.delivered`."""
 
-    def release(self, partitions: Sequence[Partition], released: threading.Event) -> None:
-        """Stop delivering these partitions' records, and set the event when the ones under way are done."""
+    def hold(self, held: threading.Event) -> None:
+        """Begin no further record of any partition, and set the event when those under way are done."""
+
+    def go_on(self, partitions: Collection[Partition]) -> None:
+        """Go on with the records of these partitions, and forget those of all others."""
 
 
 class ConsumerThread:
@@ -158,7 +161,7 @@ class ConsumerThread:
             with self._lock:
                 flow = self._flows.get(partition)
                 if flow is None:
-                    # Taken away between the poll and now: its next owner reads them.
+                    # Not ours any more: its next owner reads them.
                     continue
                 flow.took(len(records), sum(record.size_bytes for record in records))
                 pause = flow.must_pause and not flow.paused
@@ -194,7 +197,11 @@ class ConsumerThread:
 
     def _committed(self, offsets: Mapping[Any, Any], response: Any) -> None:
         with self._lock:
-            self._commits_under_way -= 1
+            self._commits_under_way = max(0, self._commits_under_way - 1)
+        self._noted(offsets, response)
+
+    def _noted(self, offsets: Mapping[Any, Any], response: Any) -> None:
+        with self._lock:
             if isinstance(response, Exception):
                 log.warning("careflow.commit_failed", error=type(response).__name__)
                 return
@@ -203,13 +210,9 @@ class ConsumerThread:
                 if flow is not None:
                     flow.committed(offset.offset)
 
-    def _offsets_to_commit(self, among: set[Partition] | None = None) -> dict[Any, Any]:
+    def _offsets_to_commit(self) -> dict[Any, Any]:
         with self._lock:
-            found = {
-                partition: flow.to_commit()
-                for partition, flow in self._flows.items()
-                if among is None or partition in among
-            }
+            found = {partition: flow.to_commit() for partition, flow in self._flows.items()}
         return {
             TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
             for partition, offset in found.items()
@@ -238,13 +241,10 @@ class ConsumerThread:
         with contextlib.suppress(Exception):
             consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
         with self._lock:
-            left = list(self._flows)
             self._flows.clear()
             self._commits_under_way = 0
         self._lags = {}
-        if left:
-            # The listener was not asked, for want of a broker.
-            self.release(left)
+        self._on_loop(self._sink.go_on, ())
 
     def _tell_failure(self, error: Exception) -> None:
         self.failure = type(error).__name__
@@ -255,43 +255,42 @@ class ConsumerThread:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody delivers any more
                 self._loop.call_soon_threadsafe(function, *arguments)
 
-    def release(self, partitions: Sequence[Partition]) -> None:
-        """Have the loop stop delivering, and wait a moment for what is under way."""
-        released = threading.Event()
-        self._on_loop(self._sink.release, partitions, released)
-        released.wait(_RELEASE_S)
+    # ---- on kafka-python's thread, while the one above waits in a poll
 
-    # ---- on kafka-python's thread
+    async def assigned(self, partitions: Collection[Partition]) -> None:
+        """These are our partitions from now on.
 
-    async def assigned(self, partitions: Sequence[Partition]) -> None:
-        """The group gave us partitions."""
+        One that was ours before goes on where it stood: kafka-python keeps its position, which is after all that was
+        read, and what was read is still here. To forget that would be to lose it.
+        """
         with self._lock:
             self._epoch += 1
-            for partition in partitions:
-                self._flows[partition] = Flow(self._epoch, self._water)
+            self._flows = {
+                partition: self._flows.get(partition) or Flow(self._epoch, self._water) for partition in partitions
+            }
+        self._on_loop(self._sink.go_on, partitions)
 
-    async def revoked(self, consumer: Any, partitions: Sequence[Partition]) -> None:
-        """The group takes partitions away: finish what is under way and commit it."""
-        self.release(partitions)
+    async def revoked(self, consumer: Any) -> None:
+        """Partitions are shared out anew: finish what is under way and commit it."""
+        held = threading.Event()
+        self._on_loop(self._sink.hold, held)
+        held.wait(_HOLD_S)
         self._take_delivered()
-        offsets = self._offsets_to_commit(set(partitions))
+        offsets = self._offsets_to_commit()
         if offsets:
             try:
-                await consumer.commit_async(offsets)
+                await consumer.commit_async(offsets, callback=self._noted)
             except KafkaError as error:
                 # Their next owner delivers again what we could not commit.
                 log.warning("careflow.commit_failed", error=type(error).__name__)
-        self.lost(partitions)
 
-    def lost(self, partitions: Sequence[Partition]) -> None:
-        """The group took partitions away without asking."""
-        with self._lock:
-            for partition in partitions:
-                self._flows.pop(partition, None)
+    async def lost(self) -> None:
+        """The group took all partitions away without asking; kafka-python forgets their positions, too."""
+        await self.assigned(())
 
 
 class _Listener:
-    """Hears of rebalances."""
+    """Hears of rebalances: eager ones, in which all partitions are revoked and then all that are ours assigned."""
 
     def __init__(self, thread: ConsumerThread, consumer: Any) -> None:
         self._thread = thread
@@ -300,13 +299,11 @@ class _Listener:
     async def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
         await self._thread.assigned([Partition(*each) for each in assigned])
 
-    async def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
-        await self._thread.revoked(self._consumer, [Partition(*each) for each in revoked])
+    async def on_partitions_revoked(self, _revoked: Sequence[Any]) -> None:
+        await self._thread.revoked(self._consumer)
 
-    async def on_partitions_lost(self, lost: Sequence[Any]) -> None:
-        partitions = [Partition(*each) for each in lost]
-        self._thread.lost(partitions)
-        self._thread.release(partitions)
+    async def on_partitions_lost(self, _lost: Sequence[Any]) -> None:
+        await self._thread.lost()
 
 
 # Registered, because deriving from an untyped library's class would leave this one unchecked.

@@ -4,7 +4,6 @@ from bayeux_server.server.extension import Extension
 from extensions.careflow.backoff import Backoff
 from extensions.careflow.config import CareflowConfig
 from extensions.careflow.intake import Intake
-from extensions.careflow.metrics import Meters
 from extensions.careflow.ports import EventBus, Outbox
 from extensions.careflow.relay import Relay
 
@@ -19,11 +18,15 @@ class CareFlow(Extension):
 
     name = "careflow"
 
-    def __init__(self, config: CareflowConfig, bus: EventBus, intake: Intake, meters: Meters) -> None:
+    def __init__(
+        self,
+        config: CareflowConfig,
+        bus: EventBus,
+        intake: Intake,
+    ) -> None:
         self.bus = bus
         self.intake = intake
         self._config = config
-        self._meters = meters
         self._relays: list[Relay] = []
         self._started = False
 
@@ -40,9 +43,7 @@ class CareFlow(Extension):
             self.bus,
             config.topic_of,
             Backoff(config.retry_first_ms / 1_000, config.retry_longest_ms / 1_000),
-            self._meters,
             batch_events=config.outbox_batch_events,
-            live_after_s=config.live_after_ms / 1_000,
             show=self.intake.show if self.uses_kafka else None,
         )
         self._relays.append(relay)
@@ -73,7 +74,7 @@ class CareFlow(Extension):
             await self.bus.send(self._config.topic_of(event_type), key, raw, shown=True)
 
     async def start(self) -> None:
-        """Begin to carry. Kafka may be away: events wait in the outbox, and are shown ahead of it."""
+        """Begin to carry. Kafka may be away: events wait for it in the outbox, and are shown meanwhile."""
         await self.bus.start(self.intake.handle)
         self._started = True
         for relay in self._relays:

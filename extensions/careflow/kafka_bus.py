@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -76,7 +76,7 @@ class KafkaBus:
         self.dead_letters: DeadLetters = self._reader.over(self._producer.send)
         self._parts: LaneParts | None = None
         self._lanes: dict[tuple[Partition, int], Lane] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
 
     async def start(self, handle: Handle) -> None:
@@ -95,7 +95,7 @@ class KafkaBus:
         if self._preparing is not None:
             await self._preparing
         await self._consumer.stop()
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._tasks)
         await self._producer.stop()
 
     def unready(self) -> str | None:
@@ -123,18 +123,28 @@ class KafkaBus:
             lane = self._lanes[partition, epoch] = Lane(self._parts, settled)
         lane.put(records)
 
-    def release(self, partitions: Sequence[Partition], released: threading.Event) -> None:
+    def hold(self, held: threading.Event) -> None:
         """See :class:`extensions.careflow.consumer.Sink`."""
-        gone = [key for key in self._lanes if key[0] in partitions]
-        closing = asyncio.ensure_future(self._close([self._lanes.pop(key) for key in gone], released))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._spawn(self._hold(list(self._lanes.values()), held))
 
-    async def _close(self, lanes: Sequence[Lane], released: threading.Event) -> None:
-        try:
-            await asyncio.gather(*(lane.close(_GRACE_S) for lane in lanes))
-        finally:
-            released.set()
+    def go_on(self, partitions: Collection[Partition]) -> None:
+        """See :class:`extensions.careflow.consumer.Sink`."""
+        gone = [key for key in self._lanes if key[0] not in partitions]
+        for key in gone:
+            self._spawn(self._lanes.pop(key).close(_GRACE_S))
+        for lane in self._lanes.values():
+            lane.go_on()
+
+    async def _hold(self, lanes: Sequence[Lane], held: threading.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await asyncio.gather(*(lane.hold() for lane in lanes))
+        held.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _bury(self, record: Record, error: Exception) -> None:
         letter = dead_letter_of(record, error, iso_utc_ms(self._clock.wall()))

@@ -51,6 +51,9 @@ class Lane:
         self._settled = settled
         self._records: deque[Record] = deque()
         self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._go_on = asyncio.Event()
+        self._go_on.set()
         self._closing = False
         self._task = asyncio.create_task(self._run())
 
@@ -64,10 +67,20 @@ class Lane:
         """When the oldest record that waits was written, None if none waits."""
         return self._records[0].timestamp_ms if self._records else None
 
+    async def hold(self) -> None:
+        """Begin no further record, and return when the one under way is done."""
+        self._go_on.clear()
+        await self._idle.wait()
+
+    def go_on(self) -> None:
+        """Undo :meth:`hold`."""
+        self._go_on.set()
+
     async def close(self, grace_s: float) -> None:
         """Stop after the record under way; cut it off after ``grace_s`` seconds."""
         self._closing = True
         self._filled.set()
+        self._go_on.set()
         done, _ = await asyncio.wait({self._task}, timeout=grace_s)
         if not done:
             self._task.cancel()
@@ -76,9 +89,8 @@ class Lane:
     async def _run(self) -> None:
         turn = 0
         while not self._closing:
-            if not self._records:
-                self._filled.clear()
-                await self._filled.wait()
+            if not self._records or not self._go_on.is_set():
+                await self._rest()
                 continue
             record = self._records[0]
             if not await self._finish(record):
@@ -88,6 +100,14 @@ class Lane:
             turn += 1
             if turn % _TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _rest(self) -> None:
+        self._idle.set()
+        await self._go_on.wait()
+        if not self._records and not self._closing:
+            self._filled.clear()
+            await self._filled.wait()
+        self._idle.clear()
 
     async def _finish(self, record: Record) -> bool:
         """Deliver or bury a record; False if the lane was closed before that."""

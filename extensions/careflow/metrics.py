@@ -37,9 +37,6 @@ class Meters:
         self._failed = Counter(
             "careapp_kafka_send_failures_total", "Events not acknowledged in time, to be sent again.", registry=registry
         )
-        self._live = Counter(
-            "careapp_kafka_shown_ahead_total", "Events shown while Kafka could not take them.", registry=registry
-        )
 
     def consumed(self, event_type: str) -> None:
         """An event was shown."""
@@ -64,10 +61,6 @@ class Meters:
     def send_failed(self) -> None:
         """The bus did not acknowledge an event."""
         self._failed.inc()
-
-    def shown_ahead(self) -> None:
-        """An event was shown ahead of Kafka."""
-        self._live.inc()
 
 
 class ProgressCollector(Collector):

@@ -1,12 +1,13 @@
-"""From the outbox to the bus: what was committed is sent, and forgotten once the bus has it.
+"""From the outbox to subscribers and to the bus: what was committed is shown, sent, and forgotten once the bus has it.
 
-The same code for Kafka and for the bus of the process. While Kafka takes nothing, events wait in the outbox and are
-shown to subscribers ahead of it; the copy that comes back by Kafka later is dropped.
+The same code for Kafka and for the bus of the process. The bus of the process shows what it takes. Kafka's way round
+would not keep a task's events in order, as events of different types have different topics; so they are shown first,
+and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, they wait in
+the outbox, and subscribers notice nothing.
 """
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Final
@@ -16,16 +17,17 @@ import structlog
 from channels.stores.records import OutboxEntry
 from channels.stores.signals import LOOK_AGAIN_S
 from extensions.careflow.backoff import Backoff
-from extensions.careflow.metrics import Meters
 from extensions.careflow.ports import EventBus, Outbox
 
 log = structlog.get_logger()
 
-#: Shows an event to subscribers without the bus. ``OSError`` means that it could not.
+#: Shows an event to subscribers without the bus. ``OSError`` means not now.
 Show = Callable[[bytes], Awaitable[None]]
 
-#: Events in the outbox beyond these are not shown ahead of Kafka.
-_MAX_AHEAD: Final = 10_000
+#: Events of the outbox that are looked at while the bus takes nothing: those behind them are shown later.
+_MAX_SHOWN: Final = 10_000
+#: How long a bus that failed gets to take the next event, while newer ones wait to be shown.
+_PROBE_S: Final = 0.5
 
 
 class Relay:
@@ -39,10 +41,8 @@ class Relay:
         bus: Where it goes.
         topic_of: Type of an event to its topic.
         backoff: Waits after failures.
-        meters: Counts.
         batch_events: Events taken at once.
-        live_after_s: Seconds after which an event that waits for the bus is shown ahead of it.
-        show: Shows it; None for a bus that itself shows what it takes.
+        show: Shows an event; None for a bus that shows what it takes.
     """
 
     def __init__(
@@ -51,21 +51,18 @@ class Relay:
         bus: EventBus,
         topic_of: Callable[[str], str],
         backoff: Backoff,
-        meters: Meters,
         *,
         batch_events: int,
-        live_after_s: float = 0.0,
         show: Show | None = None,
     ) -> None:
         self._outbox = outbox
         self._bus = bus
         self._topic_of = topic_of
         self._backoff = backoff
-        self._meters = meters
         self._batch_events = batch_events
-        self._live_after_s = live_after_s
         self._show = show
-        self._ahead: OrderedDict[str, None] = OrderedDict()
+        #: Numbers of events that were shown and not yet sent.
+        self._shown: set[int] = set()
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -97,84 +94,76 @@ class Relay:
                 await self._outbox.signals.outbox.wait(seen, LOOK_AGAIN_S)
 
     async def relay_once(self) -> bool:
-        """Send one batch and return whether more may wait.
+        """Show and send one batch, and return whether more may wait.
 
         Raises:
-            OSError: If the outbox or the bus cannot be reached. What was sent until then is forgotten.
+            OSError: If outbox, bus or subscribers cannot be reached. What was sent until then is forgotten.
         """
-        # After a failure all that waits is looked at, for what is new is to be shown; then only the head is sent.
-        limit = _MAX_AHEAD if self._failures and self._show else self._batch_events
-        async with self._outbox.outbox_batch(limit) as batch:
-            entries = batch.entries
-            if not entries:
-                return False
-            if self._failures and self._show:
-                await self._show_ahead(entries)
-                entries = entries[:1]
-            sent, failure = await self._send(entries)
+        # After a failure all that waits is shown, and then one event is tried.
+        probing = self._failures > 0 and self._show is not None
+        async with self._outbox.outbox_batch(_MAX_SHOWN if probing else self._batch_events) as batch:
+            entries = sorted(batch.entries, key=_by_key)
+            chains = [list(chain) for _, chain in groupby(entries, key=lambda each: each.event.key)]
+            shown = await asyncio.gather(*(self._show_chain(chain) for chain in chains))
+            failures = [why for _, why in shown if why is not None]
+            ready = [chain for chain, _ in shown if chain]
+            # Another node may have sent some of the rest.
+            self._shown.intersection_update(entry.seq for entry in entries)
+            sent, why = await (self._probe(ready) if probing else self._send(ready))
             if sent:
                 await batch.mark_sent(sent)
-                for entry in entries:
-                    self._ahead.pop(entry.event.event_id, None)
-        if failure is not None:
-            raise failure
-        return len(entries) == limit or self._failures > 0
+                self._shown.difference_update(sent)
+            failures += [why] if why is not None else []
+        if failures:
+            raise failures[0]
+        return bool(entries) and (probing or len(entries) == self._batch_events)
 
-    async def _send(self, entries: Sequence[OutboxEntry]) -> tuple[list[int], OSError | None]:
+    async def _show_chain(self, chain: Sequence[OutboxEntry]) -> tuple[Sequence[OutboxEntry], OSError | None]:
+        """Return those of a key's events that may be sent, and why the rest may not."""
+        if self._show is None:
+            return chain, None
+        for position, entry in enumerate(chain):
+            if entry.seq in self._shown:
+                continue
+            try:
+                await self._show(entry.event.payload.encode())
+            except OSError as error:
+                return chain[:position], error
+            except Exception as error:
+                # Our own mistake. It goes to the bus without the mark, and ends as a dead letter for people to see.
+                log.error("careflow.not_shown", type=entry.event.type, error=type(error).__name__)
+                continue
+            self._shown.add(entry.seq)
+        return chain, None
+
+    async def _send(self, chains: Sequence[Sequence[OutboxEntry]]) -> tuple[list[int], OSError | None]:
         """Return the numbers of what was sent, and why the rest was not."""
-        chains = [list(chain) for _, chain in groupby(sorted(entries, key=_by_key), key=lambda each: each.event.key)]
         results = await asyncio.gather(*(self._send_chain(chain) for chain in chains))
         return [seq for sent, _ in results for seq in sent], next((why for _, why in results if why is not None), None)
 
+    async def _probe(self, chains: Sequence[Sequence[OutboxEntry]]) -> tuple[list[int], OSError | None]:
+        """Send one event, for a short while; of another key each time, lest one that cannot be sent keeps all back."""
+        turn = self._failures % max(1, len(chains))
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                return await self._send([chain[:1] for chain in chains[turn : turn + 1]])
+        except TimeoutError as error:
+            return [], error
+
     async def _send_chain(self, chain: Iterable[OutboxEntry]) -> tuple[list[int], OSError | None]:
         sent: list[int] = []
-        failure: OSError | None = None
         for entry in chain:
-            if failure is not None:
-                await self._show_one(entry)
-                continue
+            event, shown = entry.event, entry.seq in self._shown
             try:
-                await self._send_one(entry)
-                sent.append(entry.seq)
+                await self._bus.send(self._topic_of(event.type), event.key, event.payload.encode(), shown=shown)
             except OSError as error:
-                failure = error
-                await self._show_one(entry)
-        return sent, failure
-
-    async def _send_one(self, entry: OutboxEntry) -> None:
-        event = entry.event
-        shown = event.event_id in self._ahead
-        sending = asyncio.ensure_future(
-            self._bus.send(self._topic_of(event.type), event.key, event.payload.encode(), shown=shown)
-        )
-        try:
-            if self._show is not None and not shown:
-                done, _ = await asyncio.wait({sending}, timeout=self._live_after_s)
-                if not done:
-                    await self._show_one(entry)
-            await sending
-        finally:
-            sending.cancel()
-
-    async def _show_ahead(self, entries: Iterable[OutboxEntry]) -> None:
-        for entry in entries:
-            await self._show_one(entry)
-
-    async def _show_one(self, entry: OutboxEntry) -> None:
-        event_id = entry.event.event_id
-        if self._show is None or event_id in self._ahead or len(self._ahead) >= _MAX_AHEAD:
-            return
-        try:
-            await self._show(entry.event.payload.encode())
-        except Exception as error:
-            # It is not lost: the bus will have it.
-            log.warning("careflow.not_shown_ahead", error=type(error).__name__)
-            return
-        self._ahead[event_id] = None
-        self._meters.shown_ahead()
+                return sent, error
+            sent.append(entry.seq)
+        return sent, None
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1
+        # The first, and then ever more rarely: an outage of an hour is one story.
         if self._failures & (self._failures - 1) == 0:
             log.warning("careflow.relay_failed", failures=self._failures, error=type(error).__name__)
 

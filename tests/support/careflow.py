@@ -27,7 +27,7 @@ def kafka_config(bootstrap_servers: str, world: str, **values: Any) -> CareflowC
     return CareflowConfig(**wished).checked()
 
 
-def task_updated(version: int, *, task_id: str = "task_789", **fields: Any) -> bytes:
+def task_updated(version: Any, *, task_id: str = "task_789", **fields: Any) -> bytes:
     """A ``task.updated`` of another service, as JSON."""
     task = {"id": task_id, "title": "Call", "member_id": "A123456", "assigned_to": "cc_456", "team_id": "team_1"}
     event = {
@@ -38,7 +38,7 @@ def task_updated(version: int, *, task_id: str = "task_789", **fields: Any) -> b
         "task": task,
         "changed_fields": ["title"],
         "changed_by": {"user_id": "cc_456", "user_name": "Sarah Johnson", "user_role": "care_coordinator"},
-        "timestamp": at(version),
+        "timestamp": at(1),
         **fields,
     }
     return json.dumps(event).encode()
