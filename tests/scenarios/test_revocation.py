@@ -1,6 +1,7 @@
 """A revocation in a real SpiceDB silences an open page."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ async def test_who_is_revoked_in_spicedb_goes_silent_and_the_others_do_not(
 ) -> None:
     """Five seconds are promised; :meth:`World.revoke` waits no longer."""
     monkeypatch.setenv("SPICEDB_KEY", spicedb_token)
-    spicedb = {
+    spicedb: dict[str, Any] = {
         "checker": "spicedb",
         "spicedb_target": spicedb_server.target,
         "spicedb_token_env": "SPICEDB_KEY",

@@ -146,6 +146,22 @@ class TestAudit:
         assert str(TASK["notes"]) not in json.dumps(record)
 
 
+class TestPresence:
+    async def test_locks_are_for_those_who_may_edit_and_a_broken_glass_is_audited(self, tmp_path: Path) -> None:
+        async with world(tmp_path, presence=True) as care:
+            omar, rita, sarah = await care.page("omar"), await care.page("rita", "rsa"), await care.page("sarah")
+            for page in (omar, rita, sarah):
+                assert await page.subscribe("/task/1") is None
+                assert [event["type"] for event in await page.events(wait=True)] == ["presence.snapshot"]
+            lock = {"type": "lock.acquire", "task_id": "1", "field_name": "notes"}
+            assert (await rita.call("/service/presence", lock))["successful"] is False
+            assert (await omar.call("/service/presence", lock))["data"]["type"] == "lock.granted"
+            glass = {**lock, "type": "lock.take_over", "reason": "Member in danger"}
+            assert (await sarah.call("/service/presence", glass))["data"]["type"] == "lock.granted"
+        (record,) = [event for event in audited(tmp_path) if event["action"] == "E"]
+        assert record["agent"][0]["who"]["identifier"]["value"] == "sarah"
+
+
 class TestLogs:
     async def test_no_log_line_carries_a_field_that_is_phi(
         self, care: World, capsys: pytest.CaptureFixture[str]

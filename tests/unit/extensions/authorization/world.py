@@ -42,6 +42,11 @@ class Page:
     def __init__(self, world: "World", client_id: str) -> None:
         self._world = world
         self._client_id = client_id
+        self._connect: dict[str, Any] = {
+            "channel": "/meta/connect",
+            "clientId": client_id,
+            "connectionType": "long-polling",
+        }
 
     async def subscribe(self, *channels: str, **ext: object) -> str | None:
         """Subscribe; return the error, None if there is none."""
@@ -54,15 +59,19 @@ class Page:
         reply = (await self._world.send({"channel": channel, "clientId": self._client_id, "data": data}))[0]
         return None if reply["successful"] else str(reply["error"])
 
+    async def call(self, channel: str, data: object) -> dict[str, Any]:
+        """Call a service; return its answer."""
+        await self._world.send({"channel": channel, "clientId": self._client_id, "id": "call", "data": data})
+        async with asyncio.timeout(5):
+            while True:
+                for reply in await self._world.send(self._connect):
+                    if reply["channel"] == channel:
+                        return reply
+
     async def events(self, *, wait: bool = False) -> list[dict[str, Any]]:
         """Connect once, and return what waited; with ``wait``, what comes."""
-        connect: dict[str, Any] = {
-            "channel": "/meta/connect",
-            "clientId": self._client_id,
-            "connectionType": "long-polling",
-        }
         async with asyncio.timeout(5):
-            replies = await self._world.send(connect if wait else {**connect, "advice": {"timeout": 0}})
+            replies = await self._world.send(self._connect if wait else {**self._connect, "advice": {"timeout": 0}})
         return [reply["data"] for reply in replies if "data" in reply]
 
 
@@ -121,7 +130,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, **authorization: object) -> AsyncIterator[World]:
+async def world(folder: Path, *, presence: bool = False, **authorization: object) -> AsyncIterator[World]:
     """Run it, with ``authorization`` as its section of the configuration."""
     trusted = {
         "issuer": ISSUER,
@@ -132,6 +141,7 @@ async def world(folder: Path, **authorization: object) -> AsyncIterator[World]:
     extensions = {
         "authentication": {"issuers": [trusted]},
         "audit": {"folder": str(folder), "node": "n1"},
+        **({"presence": {}} if presence else {}),
         "authorization": authorization,
     }
     relations = MemoryRelations()
