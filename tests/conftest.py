@@ -6,6 +6,9 @@ import pytest
 
 from tests.support.services import chromium, nginx, node, postgres, redis, spicedb
 
+# Their assertions then say what they saw.
+pytest.register_assert_rewrite("tests.conformance", "tests.support.client")
+
 pytest_plugins = ("tests.support.services.fixtures",)
 
 

@@ -28,6 +28,24 @@ async def run_one(scenario: Scenario, transport: str, target: Target) -> str | N
     return None
 
 
+async def run_row(scenario: Scenario, target: Target, transports: tuple[str, ...], failures: list[str]) -> str:
+    """Run a scenario over each transport, add what failed to ``failures`` and return the cells of its row."""
+    cells: dict[str, str] = {}
+    for transport in scenario.transports:
+        if transport != ONCE[0] and transport not in transports:
+            continue
+        if scenario.needs_allowed_origin and target.allowed_origin is None:
+            cells[transport] = "?"
+            continue
+        wrong = await run_one(scenario, transport, target)
+        cells[transport] = "ok" if wrong is None else "NO"
+        if wrong is not None:
+            failures.append(f"{scenario.area}: {scenario.name} [{transport}]\n      {wrong}")
+    if scenario.transports == ONCE:
+        return cells[ONCE[0]]
+    return " ".join(f"{cells.get(transport, '.'):<2}" for transport in ALL)
+
+
 async def run_all(target: Target, areas: tuple[str, ...], transports: tuple[str, ...], words: str) -> int:
     """Run the scenarios that were asked for, print the table and return how many failed."""
     failures: list[str] = []
@@ -38,28 +56,14 @@ async def run_all(target: Target, areas: tuple[str, ...], transports: tuple[str,
         if scenario.area != area:
             area = scenario.area
             click.secho(f"\n{area:<{_WIDTH}} " + " ".join(_SHORT.values()), bold=True)
-        cells: dict[str, str] = {}
-        for transport in scenario.transports:
-            if transport != ONCE[0] and transport not in transports:
-                continue
-            if scenario.needs_allowed_origin and target.allowed_origin is None:
-                cells[transport] = "?"
-                continue
-            wrong = await run_one(scenario, transport, target)
-            cells[transport] = "ok" if wrong is None else "NO"
-            if wrong is not None:
-                failures.append(f"{scenario.area}: {scenario.name} [{transport}]\n      {wrong}")
-        if scenario.transports == ONCE:
-            row = cells[ONCE[0]]
-        else:
-            row = " ".join(f"{cells.get(transport, '.'):<2}" for transport in ALL)
+        row = await run_row(scenario, target, transports, failures)
         click.echo(f"  {scenario.name:<{_WIDTH - 2}} {row}")
     if failures:
         click.secho(f"\n{len(failures)} not as they should be:", fg="red", bold=True)
-        for number, failure in enumerate(failures, 1):
-            click.echo(f"{number:4}. {failure}")
     else:
         click.secho("\nAll as it should be.", fg="green", bold=True)
+    for number, failure in enumerate(failures, 1):
+        click.echo(f"{number:4}. {failure}")
     return len(failures)
 
 

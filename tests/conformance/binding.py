@@ -43,7 +43,7 @@ async def a_second_socket_with_a_stolen_id_is_told_and_closed(world: World) -> N
     reply = await thief.connect()
     assert reply["error"] == "402::session_unknown"
     assert isinstance(thief.peer, WebSocketPeer)
-    await thief.peer.closed()
+    await thief.peer.ended()
     await owner.subscribe(world.channel())
     await owner.publish(world.channel(), "mine")
     assert (await owner.event())["data"] == "mine"

@@ -131,12 +131,22 @@ class EventSourcePeer(LongPollingPeer):
         async with asyncio.timeout(PATIENCE_S):
             await started.wait()
 
+    async def ended(self) -> None:
+        """Wait until the other side has ended the stream."""
+        assert self._reading is not None
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.wait([self._reading])
+
     async def _read(self, stream: aiohttp.ClientResponse, started: asyncio.Event) -> None:
         async for line in stream.content:
             started.set()  # the first thing a stream carries is a comment
             field, _, value = line.decode().rstrip("\r\n").partition(":")
             if field == "data":
-                self._received(json.loads(value))
+                array = json.loads(value)
+                self._received(array)
+                for stray in array:
+                    if not is_event(stray):
+                        self.strays.put_nowait(stray)
 
     async def close(self) -> None:
         if self._reading is not None:
@@ -181,7 +191,7 @@ class WebSocketPeer(Peer):
         replies: list[Message] = await asyncio.gather(*futures)
         return replies
 
-    async def closed(self) -> int | None:
+    async def ended(self) -> int | None:
         """Wait until the other side has closed, and return its code."""
         socket = await self.open()
         assert self._reading is not None

@@ -1,0 +1,241 @@
+"""Holding, expiring, keeping alive: all that waits, on a manual clock."""
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from tests.conformance.world import ALL, POLLING, PUSHING
+from tests.scenarios.conftest import Scene
+from tests.support.client import PATIENCE_S, EventSourcePeer, WebSocketPeer
+
+HOLD_S = 25.0
+MAX_INTERVAL_S = 45.0
+
+
+class TestHolding:
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_idle_connect_is_answered_after_the_server_s_timeout(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            held = await world.held(client)
+            server.advance(HOLD_S - 0.1)
+            await client.publish(world.channel(), "a round trip")
+            assert not held.done()
+            server.advance(0.1)
+            reply = await held
+        assert reply["successful"] is True
+        assert reply["advice"] == {"reconnect": "retry", "interval": 0, "timeout": 25_000}
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_client_may_ask_for_less(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            held = await world.held(client, advice={"timeout": 1_000})
+            server.advance(1.0)
+            assert (await held)["successful"] is True
+
+    async def test_connects_beyond_the_limit_are_answered_and_told_to_wait(self, scene: Scene) -> None:
+        async with scene("long-polling", limits={"max_held_connects": 1}) as (_, world):
+            await world.held(await world.session())
+            reply = await (await world.session()).connect()
+        assert reply["successful"] is True
+        assert reply["advice"] == {"reconnect": "retry", "interval": 2_000, "timeout": 25_000}
+
+
+class TestExpiry:
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_session_that_never_connects_is_gone_after_max_interval(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            await world.client().handshake()
+            server.advance(MAX_INTERVAL_S - 0.1)
+            assert server.sessions == 1
+            server.advance(0.1)
+            assert server.sessions == 0
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_session_lives_while_its_connect_is_held(self, scene: Scene, transport: str) -> None:
+        async with scene(transport, connect={"hold_timeout_ms": 600_000}) as (server, world):
+            held = await world.held(await world.session())
+            server.advance(599)
+            assert server.sessions == 1
+            server.advance(1)
+            await held
+            server.advance(MAX_INTERVAL_S)
+            assert server.sessions == 0
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_session_whose_connection_is_cut_is_gone_after_max_interval(
+        self, scene: Scene, transport: str
+    ) -> None:
+        async with scene(transport) as (server, world):
+            http = await world.browser(cookies=False)
+            client = await world.session(http=http)
+            held = await world.held(client)
+            held.cancel()
+            await client.peer.close()
+            await http.close()
+            # Round trips, in which the server sees the cut.
+            await world.another()
+            server.advance(HOLD_S + MAX_INTERVAL_S)
+            assert server.sessions == 0
+
+    async def test_client_that_comes_back_is_told_why(self, scene: Scene) -> None:
+        async with scene("long-polling") as (server, world):
+            client = await world.session()
+            server.advance(MAX_INTERVAL_S)
+            reply = await client.connect()
+        assert reply["error"] == "402::session_unknown"
+        assert reply["ext"] == {"reason": "expired"}
+
+    @pytest.mark.parametrize("transport", PUSHING)
+    async def test_connection_ends_with_its_session(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            server.advance(MAX_INTERVAL_S)
+            assert isinstance(client.peer, (WebSocketPeer, EventSourcePeer))
+            await client.peer.ended()
+
+
+class TestEventStream:
+    async def test_carries_a_comment_every_15_seconds(self, scene: Scene) -> None:
+        async with scene("long-polling") as (server, world):
+            client = await world.session()
+            headers = {"Accept": "text/event-stream"}
+            async with world.http.get(f"{server.url}/{client.id}", headers=headers) as stream:
+                for _ in range(3):
+                    assert await stream.content.readline() == b":\n"
+                    assert await stream.content.readline() == b"\n"
+                    server.advance(15)
+
+
+class TestIdleSocket:
+    async def test_is_closed_after_its_time(self, scene: Scene) -> None:
+        async with scene() as (server, world):
+            socket = await world.socket()
+            server.advance(120)
+            assert (await socket.receive(PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 1000
+
+    async def test_stays_long_enough_for_a_handshake_and_a_connect_elsewhere(self, scene: Scene) -> None:
+        async with scene() as (server, world):
+            socket = await world.socket()
+            server.advance(1.2 * HOLD_S + 10)
+            await socket.send_str("[]")
+            assert (await socket.receive(PATIENCE_S)).data == "[]"
+
+    async def test_with_a_session_stays(self, scene: Scene) -> None:
+        async with scene("websocket", connect={"hold_timeout_ms": 600_000}) as (server, world):
+            client = await world.session()
+            await world.held(client)
+            for _ in range(4):
+                server.advance(120)
+            assert (await client.publish(world.channel(), 1))["successful"] is True
+
+    async def test_that_does_not_answer_a_ping_is_closed(self, scene: Scene) -> None:
+        async with scene(connect={"ping_interval_ms": 1_000}) as (_, world):
+            socket = await world.socket(autoping=False)
+            async with asyncio.timeout(PATIENCE_S):
+                async for _ in socket:
+                    pass
+            assert socket.closed
+
+
+class TestLazyChannel:
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_message_waits_for_its_time(self, scene: Scene, transport: str) -> None:
+        async with scene(transport, connect={"lazy_channels": ["/lazy/**"]}) as (server, world):
+            client = await world.session()
+            await client.subscribe("/lazy/a")
+            held = await world.held(client)
+            await (await world.another()).publish("/lazy/a", "slow")
+            assert client.peer.inbox.empty()
+            assert not held.done()
+            server.advance(5)
+            if transport in POLLING:
+                await held
+            assert (await client.event())["data"] == "slow"
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_message_leaves_with_the_next_that_is_not_lazy(self, scene: Scene, transport: str) -> None:
+        async with scene(transport, connect={"lazy_channels": ["/lazy/**"]}) as (_, world):
+            client, publisher = await world.session(), await world.another()
+            await client.subscribe(["/lazy/a", "/prompt"])
+            held = await world.held(client)
+            await publisher.publish("/lazy/a", "slow")
+            await publisher.publish("/prompt", "quick")
+            if transport in POLLING:
+                await held
+            assert [(await client.event())["data"] for _ in range(2)] == ["slow", "quick"]
+
+    @pytest.mark.parametrize("transport", POLLING)
+    async def test_message_leaves_with_the_next_connect(self, scene: Scene, transport: str) -> None:
+        async with scene(transport, connect={"lazy_channels": ["/lazy/**"]}) as (_, world):
+            client = await world.session()
+            await client.subscribe("/lazy/a")
+            await (await world.another()).publish("/lazy/a", "slow")
+            await client.connect()
+            assert client.peer.inbox.get_nowait()["data"] == "slow"
+
+
+class TestMultipleClients:
+    async def test_second_session_of_a_browser_polls_instead_of_holding(self, scene: Scene) -> None:
+        async with scene("long-polling") as (server, world):
+            browser = await world.browser()
+            await world.client(http=browser).handshake()
+            held = await world.held(await world.session(http=browser))
+            reply = await (await world.session(http=browser)).connect()
+            assert reply["advice"] == {
+                "reconnect": "retry",
+                "interval": 2_000,
+                "timeout": 25_000,
+                "multiple-clients": True,
+            }
+            assert not held.done()
+            server.advance(HOLD_S)
+            await held
+
+    async def test_session_that_polls_lives_its_interval_longer(self, scene: Scene) -> None:
+        async with scene("long-polling", connect={"hold_timeout_ms": 600_000}) as (server, world):
+            browser = await world.browser()
+            await world.client(http=browser).handshake()
+            await world.held(await world.session(http=browser))
+            second = await world.session(http=browser)
+            await second.connect()
+            server.advance(MAX_INTERVAL_S + 1.9)
+            assert (await second.connect())["successful"] is True
+
+    async def test_newer_connect_of_the_same_session_does_not_count_twice(self, scene: Scene) -> None:
+        async with scene("long-polling") as (_, world):
+            browser = await world.browser()
+            await world.client(http=browser).handshake()
+            client = await world.session(http=browser)
+            older = await world.held(client)
+            newer = await world.held(client)
+            assert (await older)["advice"]["interval"] == 0
+            assert not newer.done()
+
+    async def test_websockets_do_not_count(self, scene: Scene) -> None:
+        async with scene("websocket") as (_, world):
+            browser = await world.browser()
+            await world.client("long-polling", http=browser).handshake()
+            for _ in range(3):
+                held = await world.held(await world.session(http=browser))
+                assert not held.done()
+
+
+class TestServerSideDisconnect:
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_client_is_told_and_its_connect_answered(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            held = await world.held(client)
+            [session] = server.app.server.core.sessions
+            server.app.server.disconnect(session)
+            reply = await held
+            assert reply["successful"] is True
+            assert reply["advice"]["reconnect"] == "none"
+            async with asyncio.timeout(PATIENCE_S):
+                notice = await client.peer.strays.get()
+            assert notice == {"channel": "/meta/disconnect", "successful": True}
+            assert server.sessions == 0
