@@ -138,9 +138,11 @@ class Publication(msgspec.Struct, frozen=True):
         data: Raw JSON.
         ext: Fields that extensions of this server made.
         lazy: May wait for the next message or connect instead of going out at once.
+        kept: May be kept in a history. Not what is true for a moment only, such as that somebody types.
     """
 
     channel: ChannelId
     data: bytes
     ext: Mapping[str, Any] | None = None
     lazy: bool = False
+    kept: bool = True

@@ -75,11 +75,13 @@ class BayeuxServer:
         """Add an extension after those already there."""
         self.core.hooks.add(extension)
 
-    async def publish(self, channel: str, data: object, *, lazy: bool = False) -> None:
+    async def publish(self, channel: str, data: object, *, lazy: bool = False, kept: bool = True) -> None:
         """Publish as the server: no policy is asked, the extensions' ``publishing`` hooks see it.
 
         Args:
             data: Raw JSON as ``bytes``, or a value to encode.
+            lazy: May wait for company.
+            kept: May be kept in a history.
 
         Raises:
             RemoteError: 405 if ``channel`` is no broadcast channel, or is a pattern; 503 if the broker is out of reach.
@@ -88,7 +90,7 @@ class BayeuxServer:
         if channel_id.is_pattern or channel_id.kind is not ChannelKind.BROADCAST:
             raise RemoteError(405, [channel], "channel_invalid")
         raw = data if isinstance(data, bytes) else encode(data)
-        await self.pipeline.publish.publish(Publication(channel_id, raw, lazy=lazy))
+        await self.pipeline.publish.publish(Publication(channel_id, raw, lazy=lazy, kept=kept))
 
     def service(self, pattern: str) -> Callable[[Handler], Handler]:
         """Return a decorator that serves remote calls on ``/service/...``; ``{name}`` segments become parameters."""

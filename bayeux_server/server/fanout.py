@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from bayeux_server.protocol.channel_id import ChannelId
@@ -133,7 +134,7 @@ class Fanout:
         if not channels:
             return None
         if not publication.lazy and any(channel.lazy for channel in channels):
-            publication = Publication(publication.channel, publication.data, publication.ext, lazy=True)
+            publication = msgspec.structs.replace(publication, lazy=True)
         self._tell_listeners(channels, publication)
         audience = _audience(channels)
         if not audience:

@@ -4,6 +4,7 @@ Other parts find in the web application :data:`PRESENCE`, whose ``service`` take
 of who may edit, and :data:`LOCK_GUARD`, which is asked before a task is written.
 """
 
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -68,7 +69,7 @@ def presence(context: ExtensionContext) -> PresenceExtension:
     config = context.read_config(PresenceConfig)
     clock = context.server.core.clock
     presence_store, lock_store, lock_times = _stores(context, config)
-    teller = Teller(presence_store, lock_store, context.server.publish, clock.wall)
+    teller = Teller(presence_store, lock_store, partial(context.server.publish, kept=False), clock.wall)
     extension = PresenceExtension(
         context.server,
         PresenceService(

@@ -24,11 +24,16 @@ PAGE: Final = 50
 MAX_TRACKED: Final = 100_000
 
 
+#: Seconds within which a publication may still arrive that was overtaken by the first one seen of its channel.
+LATE_S: Final = 10.0
+
+
 class _Seen(msgspec.Struct):
-    """The ids of a channel that this node has delivered: all from the first to the last."""
+    """The ids of a channel that this node has delivered: all from the first to the last, and since when."""
 
     first: int
     last: int
+    since_s: float
 
 
 class ReplayBroker:
@@ -38,12 +43,14 @@ class ReplayBroker:
         inner: Carries.
         history: Keeps.
         stamp: Knows which channels are kept.
+        now: Tells seconds that never go back.
     """
 
-    def __init__(self, inner: Broker, history: History, stamp: Stamp) -> None:
+    def __init__(self, inner: Broker, history: History, stamp: Stamp, now: Callable[[], float]) -> None:
         self._inner = inner
         self._history = history
         self._stamp = stamp
+        self._now = now
         self._deliver: Callable[[Publication], None] = lambda _: None
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         #: Publications of channels whose gap is being filled wait behind it.
@@ -59,7 +66,7 @@ class ReplayBroker:
 
     async def publish(self, publication: Publication) -> None:
         """See :meth:`Broker.publish`. A kept publication is in the history before anybody gets it."""
-        if self._stamp.keeps(publication.channel):
+        if publication.kept and self._stamp.keeps(publication.channel):
             event_id = await self._history.append(publication.channel, to_entry(publication))
             publication = self._stamp.write(publication, event_id)
         await self._inner.publish(publication)
@@ -80,6 +87,11 @@ class ReplayBroker:
         seen = self._seen.get(name)
         return seen.last if seen else 0
 
+    def is_settled(self, name: str) -> bool:
+        """Whether no id below the last delivered can be delivered any more."""
+        seen = self._seen.get(name)
+        return seen is not None and self._now() - seen.since_s >= LATE_S
+
     # ---- in
 
     def _arrived(self, publication: Publication) -> None:
@@ -96,7 +108,7 @@ class ReplayBroker:
         elif event_id > self._seen[name].last:
             self._lanes[name] = deque([publication])
             self._spawn(self._run_lane(publication.channel))
-        elif event_id < self._seen[name].first:
+        elif event_id < self._seen[name].first and not self.is_settled(name):
             # Older than all this node knows of the channel: overtaken on its way, and delivered to nobody yet.
             self._deliver(publication)
 
@@ -105,7 +117,7 @@ class ReplayBroker:
         return seen is None or event_id == seen.last + 1
 
     def _pass(self, publication: Publication, event_id: int) -> None:
-        seen = self._seen.setdefault(publication.channel.name, _Seen(event_id, event_id))
+        seen = self._seen.setdefault(publication.channel.name, _Seen(event_id, event_id, self._now()))
         seen.last = event_id
         self._seen.move_to_end(publication.channel.name)
         if len(self._seen) > MAX_TRACKED:
