@@ -39,17 +39,7 @@ _COMMON = [
     click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write the page with plots here."),
 ]
 
-_DELIVERIES = [
-    click.option(
-        "--rate",
-        type=click.FloatRange(min=0, min_open=True),
-        default=10_000,
-        show_default=True,
-        help="Deliveries a second.",
-    ),
-    click.option(
-        "--batch", type=click.IntRange(1, 1_000), default=1, show_default=True, help="Publishes in one request."
-    ),
+_TIMES = [
     click.option(
         "--payload", "payload_bytes", type=click.IntRange(41), default=300, show_default=True, help="Bytes of `data`."
     ),
@@ -60,22 +50,27 @@ _DELIVERIES = [
         "--warm-up", "warm_up_s", type=click.FloatRange(0), default=2, show_default=True, help="Seconds before."
     ),
     click.option(
-        "--drain",
-        "drain_s",
-        type=click.FloatRange(0),
-        default=5,
-        show_default=True,
-        help="Seconds to wait for the rest.",
+        "--drain", "drain_s", type=click.FloatRange(0), default=5, show_default=True, help="Wait for the rest, s."
     ),
+]
+
+_DELIVERIES = [
     click.option(
-        "--idle-channels", type=click.IntRange(0), default=0, show_default=True, help="Silent channels of each client."
+        "--rate",
+        type=click.FloatRange(min=0, min_open=True),
+        default=10_000,
+        show_default=True,
+        help="Deliveries a second that the publishes shall cause.",
     ),
+    click.option("--batch", type=click.IntRange(1, 1_000), default=1, show_default=True, help="Publishes a request."),
+    *_TIMES,
+    click.option("--idle-channels", type=click.IntRange(0), default=0, help="Silent channels of each client besides."),
     click.option("--find-limit", is_flag=True, help="Raise the rate until a bound breaks; report the highest held."),
     click.option(
         "--max-p99", "max_p99_ms", type=float, default=500, show_default=True, help="Bound of --find-limit, ms."
     ),
     click.option(
-        "--max-loss", "max_loss_share", type=float, default=0.0, show_default=True, help="Its other bound, 0 to 1."
+        "--max-loss", "max_loss_share", type=float, default=0, show_default=True, help="Its other bound, 0 to 1."
     ),
 ]
 
@@ -143,6 +138,19 @@ def point_to_point(**options: Any) -> None:
 def slow_readers(**options: Any) -> None:
     """Fan-out where some read slowly: what it does to the others, and to the server's memory."""
     _run(Scenario.SLOW_READERS, options)
+
+
+@load.command(Scenario.CARE_DAY.value)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=100, show_default=True, help="Acts a second."
+)
+@click.option(
+    "--tasks", "tasks_per_team", type=click.IntRange(1, 500), default=20, show_default=True, help="Of a team of 10."
+)
+@_options(_COMMON, _TIMES)
+def care_day(**options: Any) -> None:
+    """Coordinators of the Care App open tasks, type, save, tell a colleague and close, on the app's channels."""
+    _run(Scenario.CARE_DAY, options)
 
 
 @load.command(Scenario.IDLE.value)

@@ -48,6 +48,8 @@ class Ledger:
     out_of_order: int = 0
     misdelivered: int = 0
     _missing: dict[int, set[int]] = field(default_factory=dict)
+    _since: dict[int, int] = field(default_factory=dict)
+    _forgotten: Count = field(default_factory=Count)
 
     def accept(self, stream: int, sequence: int) -> None:
         """Count message ``sequence`` of ``stream``."""
@@ -62,10 +64,11 @@ class Ledger:
         if following is None:
             self.misdelivered += 1
         elif following == UNKNOWN_BASE:
+            self._since[stream] = sequence
             self.expected[stream] = sequence + 1
         elif sequence >= following:
             self._skip(stream, following, sequence)
-        elif sequence < self.bases.get(stream, 0):
+        elif sequence < self._base(stream):
             return  # counted as lost when its own run was settled
         elif sequence in self._missing.get(stream, ()):
             self._missing[stream].discard(sequence)
@@ -80,10 +83,16 @@ class Ledger:
         self._missing.setdefault(stream, set()).update(range(following, sequence))
         self.expected[stream] = sequence + 1
 
-    def forget(self, stream: int) -> int:
-        """Expect nothing more of ``stream`` and return how many of its messages never came."""
-        self.expected.pop(stream, None)
-        return len(self._missing.pop(stream, ()))
+    def forget(self, stream: int) -> None:
+        """Expect nothing more of ``stream``; what it brought, and what is missing up to its last message, counts."""
+        following = self.expected.pop(stream, UNKNOWN_BASE)
+        if following != UNKNOWN_BASE:
+            self._forgotten.expected += following - self._base(stream)
+            self._forgotten.lost += len(self._missing.pop(stream, ()))
+        self._since.pop(stream, None)
+
+    def _base(self, stream: int) -> int:
+        return self._since.get(stream, self.bases.get(stream, 0))
 
     def is_complete(self, sent: Mapping[int, int]) -> bool:
         """Whether everything that ``sent`` counts has arrived."""
@@ -101,16 +110,17 @@ class Ledger:
             The counts since the last settling. What is expected next is what will be sent next: a message that still
             arrives afterwards is counted nowhere.
         """
-        lost = expected = 0
+        lost, expected = self._forgotten.lost, self._forgotten.expected
         for stream, following in self.expected.items():
             if following == UNKNOWN_BASE or stream not in sent:
                 continue
             lost += max(0, sent[stream] - following)
-            expected += sent[stream] - self.bases.get(stream, 0)
+            expected += sent[stream] - self._base(stream)
             self.expected[stream] = max(following, sent[stream])
         lost += sum(len(numbers) for numbers in self._missing.values())
         self._missing.clear()
         count = Count(expected, expected - lost, lost, self.duplicated, self.out_of_order, self.misdelivered)
         self.duplicated = self.out_of_order = self.misdelivered = 0
-        self.bases = sent
+        self.bases, self._forgotten = sent, Count()
+        self._since.clear()
         return count

@@ -1,12 +1,11 @@
 """Publishes in open loop: each message leaves at its scheduled time, whatever became of those before it."""
 
 import itertools
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
 from clients.load.fleet import Fleet
 from clients.load.latency import CELL_BITS
-from clients.load.mark import Stream
 from clients.load.session import Session
 
 # When it is behind, it lets the sockets have their turn after so many batches.
@@ -21,16 +20,16 @@ class Pacer:
         sent: Publishes sent.
         unsent: Publishes due whose session was gone.
         late: Publishes that were due but not sent when the time was over.
+        acts: What else was done, by how often.
     """
 
     def __init__(self, fleet: Fleet, sessions: Sequence[Session], batch: int) -> None:
         self.lag: dict[int, int] = defaultdict(int)
         self.sent = self.unsent = self.late = 0
+        self.acts: Counter[str] = Counter()
         self._fleet, self._batch = fleet, batch
-        turns: list[tuple[Session, Iterator[Stream]]] = [
-            (session, itertools.cycle(session.member.publishes)) for session in sessions
-        ]
-        self._turns = itertools.cycle(turns)
+        self._turns = itertools.cycle(sessions)
+        self._streams = {id(session): itertools.cycle(session.member.publishes) for session in sessions}
         self._number = 0
         self._start_us = self._end_us = 0
         self._interval_us = 1.0
@@ -59,14 +58,19 @@ class Pacer:
             self._send(int(due_us), now_us)
         self._wait_until(recorder.now_us())
 
+    def act(self, session: Session, due_us: int) -> None:
+        """Publish the next batch of ``session``, due at ``due_us`` after the origin."""
+        streams = self._streams[id(session)]
+        session.publish([next(streams).message(due_us) for _ in range(self._batch)])
+        self.sent += self._batch
+
     def _send(self, due_us: int, now_us: int) -> None:
         self._number += 1
-        session, streams = next(self._turns)
+        session = next(self._turns)
         if session.is_over:
             self.unsent += self._batch
             return
-        session.publish([next(streams).message(due_us) for _ in range(self._batch)])
-        self.sent += self._batch
+        self.act(session, due_us)
         self.lag[(now_us - due_us) >> CELL_BITS] += 1
 
     def _finish(self, due_us: float) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from clients.load.care_day import CareDay
 from clients.load.fleet import Fleet
 from clients.load.latency import Row, quick_percentiles_ms
 from clients.load.ledger import Count
 from clients.load.orders import Progress, Publish, Report, Result
 from clients.load.pacer import Pacer
-from clients.load.plan import Plan
+from clients.load.plan import Plan, Scenario
 from clients.load.session import Session
 from clients.load.usage import Usage
 
@@ -27,7 +28,11 @@ class Publishing:
         self, fleet: Fleet, plan: Plan, sessions: Sequence[Session], share: float, say: Callable[[Report], None]
     ) -> None:
         self._fleet, self._plan, self._sessions, self._share, self._say = fleet, plan, sessions, share, say
-        self.pacer = Pacer(fleet, [session for session in sessions if session.member.publishes], plan.batch)
+        publishers = [session for session in sessions if session.member.publishes]
+        if plan.scenario is Scenario.CARE_DAY:
+            self.pacer: Pacer = CareDay(fleet, publishers, plan.seed)
+        else:
+            self.pacer = Pacer(fleet, publishers, plan.batch)
         self._usage = Usage(fleet.reactor)
         self._cpu_s = self._busy_share = 0.0
         self._sent_before = 0
@@ -106,4 +111,5 @@ class Publishing:
             foreign=sieve.foreign,
             cpu_s=self._cpu_s,
             busy_share=self._busy_share,
+            acts=dict(pacer.acts),
         )

@@ -107,6 +107,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     histogram: str
     seconds: list[Second]
     sessions: Sessions
+    acts: dict[str, int] = {}
     server: ServerUse | None
     harness: HarnessUse
     steps: list[Step] = []

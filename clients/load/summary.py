@@ -13,6 +13,7 @@ from clients.load.fleet import Tally
 from clients.load.latency import histogram, percentiles_ms, quick_percentiles_ms
 from clients.load.ledger import Count
 from clients.load.machine import Snapshot, Use
+from clients.load.plan import Scenario
 from clients.load.report import HarnessUse, Report, Second, ServerUse, Sessions
 from clients.load.verdict import objections, remarks
 
@@ -44,7 +45,9 @@ def of_deliveries(conductor: Conductor, outcome: Outcome, rate: float) -> Report
     return _report(
         conductor,
         work="deliveries",
-        asked_per_s=rate * (1 - plan.slow_share),
+        # A care day is paced by what people do, not by what that causes.
+        asked_per_s=0.0 if plan.scenario is Scenario.CARE_DAY else rate * (1 - plan.slow_share),
+        acts=dict(sum((Counter(result.acts) for result in results), Counter())),
         per_s=delivered / use.wall_s,
         sent=sent,
         accepted=tally.accepted,
@@ -131,6 +134,7 @@ def _report(
     malformed: int = 0,
     foreign: int = 0,
     seconds: list[Second] | None = None,
+    acts: dict[str, int] | None = None,
 ) -> Report:
     latencies = histogram(rows)
     return Report(
@@ -151,6 +155,7 @@ def _report(
         histogram=latencies.encode().decode("ascii"),
         seconds=seconds or [],
         sessions=sessions,
+        acts=acts or {},
         server=server,
         harness=harness,
         valid=not reasons,

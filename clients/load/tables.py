@@ -19,7 +19,10 @@ def _deliveries(report: Report) -> Iterator[Fact]:
     count = report.count
     if report.limit_per_s is not None:
         yield "highest rate held", f"{report.limit_per_s:,.0f} deliveries/s"
-    yield "rate", f"{report.per_s:,.0f} deliveries/s of {report.asked_per_s:,.0f} asked"
+    asked = f" of {report.asked_per_s:,.0f} asked" if report.asked_per_s else ""
+    yield "rate", f"{report.per_s:,.0f} deliveries/s{asked}"
+    if report.acts:
+        yield "acts", ", ".join(f"{name} {times:,}" for name, times in sorted(report.acts.items()))
     yield "publishes", f"{report.sent:,} sent, {report.accepted:,} accepted"
     yield "expected, received", f"{count.expected:,}, {count.received:,}"
     yield "lost", f"{count.lost:,}"

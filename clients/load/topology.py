@@ -2,8 +2,9 @@
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from clients.load.desk import Desk
 from clients.load.mark import MAX_STREAMS, Stream
 from clients.load.plan import Plan, Scenario
 
@@ -52,6 +53,8 @@ def build(plan: Plan, run: str) -> Topology:
         return _chat(plan, base)
     if plan.scenario is Scenario.POINT_TO_POINT:
         return _point_to_point(plan, base)
+    if plan.scenario is Scenario.CARE_DAY:
+        return _care_day(plan, base)
     return _link(plan, base, [(f"{base}/{index}",) for index in range(plan.clients)], {})
 
 
@@ -74,6 +77,14 @@ def _point_to_point(plan: Plan, base: str) -> Topology:
     subscriptions: list[tuple[str, ...]] = [(f"{base}/{index}",) for index in range(plan.clients)]
     partners = {index: subscriptions[(index + 1) % plan.clients] for index in range(plan.clients)}
     return _link(plan, base, subscriptions, partners)
+
+
+def _care_day(plan: Plan, base: str) -> Topology:
+    desks = [Desk(base, number, plan.tasks_per_team) for number in range(plan.clients)]
+    publications = {desk.number: desk.publishes(plan.clients) for desk in desks}
+    topology = _link(plan, base, [desk.lists for desk in desks], publications)
+    # The rate counts acts, whatever they cause.
+    return replace(topology, audience=1.0)
 
 
 def _link(

@@ -69,7 +69,7 @@ def whole_texts(data: bytes) -> int:
             return -1
         size = data[at + 1]
         if size == 126:
-            size = 4 + (data[at + 2] << 8 | data[at + 3]) if end - at >= 4 else end
+            size = 4 + (data[at + 2] << 8 | data[at + 3]) if end - at >= 4 else end + 1
         elif size > 126:
             return -1
         else:
