@@ -50,11 +50,10 @@ class Running:
 
 
 def _ours(port: int) -> tuple[list[str], Path]:
-    limits = ["limits.max_sockets_per_address=50000", "limits.max_sessions_per_address=50000"]
-    settings = [flag for limit in limits for flag in ("--set", limit)]
     extra = [flag for setting in os.environ.get("BENCH_SET", "").split() for flag in ("--set", setting)]
     program = str(Path(sys.executable).with_name("bayeux-server"))
-    return [program, "serve", "--port", str(port), *settings, "--set", "log.level=warning", *extra], Path.cwd()
+    config = str(Path(__file__).with_name("bayeux.toml"))
+    return [program, "serve", "--config", config, "--port", str(port), *extra], Path.cwd()
 
 
 def _faye(port: int) -> tuple[list[str], Path]:
