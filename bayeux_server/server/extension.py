@@ -8,7 +8,10 @@ Order, pinned by ``tests/unit/server/test_extension_order.py``:
 * ``take_over``, for a publish to a broadcast channel that passed: the server's extensions in the order they were added,
   until one takes it over
 * ``publishing``, for a publish that passed: the server's extensions in the order they were added
-* outgoing: the session's extensions, then the server's, each in reverse order: who came in first goes out last.
+* ``outgoing_meta``, for a reply: the session's extensions, then the server's; each in reverse order, for who came in
+  first goes out last
+* ``outgoing``, for an event: the server's extensions in reverse order, once for each view; then the session's in
+  reverse order, for that session alone
 
 Every hook may be a plain function or a coroutine function; a plain one costs less. A hook that raises
 :class:`RemoteError` refuses that one message with that error; any other exception refuses it with a 500 and is logged.

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from bayeux_server.ports import History
+from bayeux_server.ports import History, Page
 from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.bayeux_server import BayeuxServer
@@ -53,12 +53,19 @@ class Wish(msgspec.Struct):
         todo: The id after which to begin, by channel; 0 for all that is kept.
         wants_all: Whether every other channel below the pattern is wanted from the beginning.
         done: Channels that have been told.
+        is_over: Nobody wants it any more. Cancelling the task alone would not do: a library in between, redis-py for
+            one, may let a cancellation fall.
     """
 
     subscription: ChannelId
     todo: dict[str, int]
     wants_all: bool = False
     done: set[str] = msgspec.field(default_factory=set)
+    is_over: bool = False
+
+
+class _Over(Exception):
+    """What is being told is not wanted any more."""
 
 
 class CatchUp(SessionExtension):
@@ -94,7 +101,9 @@ class CatchUp(SessionExtension):
         if task is None:
             return
         task.cancel()
-        for name in self._wishes.pop(subscription).todo:
+        wish = self._wishes.pop(subscription)
+        wish.is_over = True
+        for name in wish.todo:
             self._telling.pop(name, None)
         self._detach_if_idle()
 
@@ -117,7 +126,8 @@ class CatchUp(SessionExtension):
             return None
         if event_id <= self._told.get(name, 0):
             return None
-        self._told.pop(name, None)
+        if name in self._told and self._parts.broker.is_settled(name):
+            del self._told[name]
         if name in self._lost:
             self._lost.discard(name)
             delivery = Delivery(with_gap(Publication(delivery.channel, delivery.data, delivery.ext)))
@@ -139,6 +149,8 @@ class CatchUp(SessionExtension):
     async def _run(self, wish: Wish) -> None:
         try:
             await self._tell_all(wish)
+        except _Over:
+            return
         except Exception:
             # Live events are kept back for a telling that will not come. Nobody may go on like that.
             log.exception("replay.failed", session=self._session.short_id)
@@ -149,7 +161,7 @@ class CatchUp(SessionExtension):
             await self._list(wish)
         while wish.todo:
             name = next(iter(wish.todo))
-            last_id, is_complete = await self._tell(self._parts.grammar.parse(name), wish.todo[name])
+            last_id, is_complete = await self._tell(wish, self._parts.grammar.parse(name), wish.todo[name])
             del wish.todo[name], self._telling[name]
             wish.done.add(name)
             self._told[name] = last_id
@@ -165,41 +177,50 @@ class CatchUp(SessionExtension):
         except OSError:
             log.warning("replay.history_unreachable")
             return
+        if wish.is_over:
+            raise _Over
         for name in names:
             if name not in self._telling and name not in self._told and name not in wish.done:
                 wish.todo[name] = 0
                 self._telling[name] = 0
 
-    async def _tell(self, channel: ChannelId, last_id: int) -> tuple[int, bool]:
+    async def _tell(self, wish: Wish, channel: ChannelId, last_id: int) -> tuple[int, bool]:
         """Tell what a channel has after an id. Returns the last id, and whether the session knows of every gap."""
         gap, looks = False, 0
         while True:
-            try:
-                page = await self._parts.history.after(channel, last_id, PAGE)
-            except OSError:
-                log.warning("replay.history_unreachable")
+            page = await self._read(wish, channel, last_id)
+            if page is None:
                 return last_id, False
             gap = gap or not page.complete
-            if not page.complete and not page.entries:
-                last_id = 0  # an id that was never given: all that is kept comes after it
-                if looks == 0:
-                    looks = 1
-                    continue
             for entry in page.entries:
                 publication = self._parts.stamp.write(from_entry(channel, entry.data), entry.id)
-                if await self._queue(with_gap(publication) if gap else publication):
+                if await self._queue(wish, with_gap(publication) if gap else publication):
                     gap = False
                 # Also past what this session may not see.
                 last_id = entry.id
+            if page.entries:
+                continue
             # From here to the return nothing waits: no live event can come between.
-            if not page.entries:
-                looks += 1
-                if self._telling[channel.name] <= last_id:
-                    return last_id, not gap
-                if looks > MAX_LOOKS:
-                    return self._telling[channel.name], False
+            looks += 1
+            if not page.complete and looks == 1:
+                last_id = 0  # an id that was never given: all that is kept comes after it
+            elif self._telling[channel.name] <= last_id:
+                return last_id, not gap
+            elif looks > MAX_LOOKS:
+                return self._telling[channel.name], False
 
-    async def _queue(self, publication: Publication) -> bool:
+    async def _read(self, wish: Wish, channel: ChannelId, last_id: int) -> Page | None:
+        """Return the next page, None if the history cannot be reached."""
+        try:
+            page = await self._parts.history.after(channel, last_id, PAGE)
+        except OSError:
+            log.warning("replay.history_unreachable")
+            page = None
+        if wish.is_over:
+            raise _Over
+        return page
+
+    async def _queue(self, wish: Wish, publication: Publication) -> bool:
         """Queue a past event if the session may see it, as soon as there is room."""
         delivery = await self._parts.server.view_for(self._session, publication)
         if delivery is None:
@@ -208,6 +229,8 @@ class CatchUp(SessionExtension):
         while len(self._session.queue) >= MAX_QUEUED or self._queued_bytes > limit_bytes:
             self._room.clear()
             await self._room.wait()
+        if wish.is_over:
+            raise _Over
         self._queued_bytes += delivery.size_bytes
         self._is_queueing = True
         deliver_to(self._session, delivery)
@@ -229,8 +252,12 @@ class CatchUp(SessionExtension):
         """Forget the ids up to which this node has delivered already: nothing of them can come any more."""
         if self._wishes:
             return
-        delivered = self._parts.broker.last_delivered
-        self._told = {name: last_id for name, last_id in self._told.items() if delivered(name) < last_id}
+        broker = self._parts.broker
+        self._told = {
+            name: last_id
+            for name, last_id in self._told.items()
+            if broker.last_delivered(name) < last_id or not broker.is_settled(name)
+        }
 
     def _detach_if_idle(self) -> None:
         if self._wishes or self._told or self._lost:

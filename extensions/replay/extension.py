@@ -85,7 +85,7 @@ class Replay(Extension):
             pending: dict[bytes | None, _Asked] = session.attributes.get(_PENDING, {})
             asked = pending.pop(None if reply.id is UNSET else bytes(reply.id), None)
             if asked is not None and reply.successful is True:
-                reply.extend(self.name, {"gap": sorted(asked.gaps)})
+                reply.extend(self.name, {"gaps": sorted(asked.gaps)})
 
     async def _gaps(self, ids: dict[str, int]) -> list[str]:
         """Return the channels that lost something after the id given, or may have."""
@@ -127,7 +127,7 @@ def create(context: ExtensionContext) -> Replay:
     section = context.read_config(ReplaySection)
     stamp = Stamp(section.channels, section.except_channels, section.replay_id_channels)
     core = context.server.core
-    core.broker = broker = ReplayBroker(core.broker, context.history, stamp)
+    core.broker = broker = ReplayBroker(core.broker, context.history, stamp, core.clock.now)
     return Replay(Parts(context.server, context.history, broker, stamp))
 
 

@@ -6,7 +6,6 @@ by one, and where they do not, there is a gap, which is logged and told to :attr
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -18,7 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bayeux_server.backends.redis.batches import Batches
-from bayeux_server.backends.redis.clients import as_os_error, blocking_reader, writer
+from bayeux_server.backends.redis.clients import as_os_error, blocking_reader, end, writer
 from bayeux_server.errors import LocalError
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import Publication
@@ -103,9 +102,7 @@ class RedisBroker:
         self._on_publication = None
         self._trouble = "stopped"
         if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+            await end(self._reading)
         await self._close()
 
     def unready(self) -> str | None:

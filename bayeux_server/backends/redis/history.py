@@ -1,7 +1,6 @@
 """A history that nodes share and that outlives them: a Redis stream for each channel."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from bayeux_server.backends.redis.batches import Batches
-from bayeux_server.backends.redis.clients import as_os_error, writer
+from bayeux_server.backends.redis.clients import as_os_error, end, writer
 from bayeux_server.ports import Page, Position
 from bayeux_server.protocol.channel_id import ChannelId
 
@@ -130,9 +129,7 @@ class RedisHistory:
         if self._pinging is None:
             return
         await self._batches.close(STOP_TIMEOUT_S)
-        self._pinging.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pinging
+        await end(self._pinging)
         self._pinging = None
         self._trouble = "stopped"
         await self._redis.aclose()

@@ -13,6 +13,7 @@ from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId
 from bayeux_server.protocol.messages import Publication
 from extensions.replay.broker import ReplayBroker
 from extensions.replay.stamp import Stamp
+from tests.support.manual_clock import ManualClock
 
 GRAMMAR = ChannelGrammar()
 A, B = GRAMMAR.parse("/a"), GRAMMAR.parse("/b")
@@ -48,9 +49,10 @@ class FailingHistory(MemoryHistory):
 
 class Road:
     def __init__(self, *, max_messages: int = 100) -> None:
+        self.clock = ManualClock()
         self.inner = DisorderlyBroker()
         self.history = FailingHistory(max_messages=max_messages)
-        self.broker = ReplayBroker(self.inner, self.history, Stamp(["/**"], [], []))
+        self.broker = ReplayBroker(self.inner, self.history, Stamp(["/**"], [], []), self.clock.now)
         self.delivered: list[Publication] = []
 
     async def publish(self, *data: int, channel: ChannelId = A) -> None:
@@ -103,6 +105,12 @@ class TestOrder:
     async def test_the_very_first_of_a_channel_may_be_overtaken_and_still_comes(self, road: Road) -> None:
         await road.publish(1, 2)
         assert await road.bring(1, 0) == [2, 1]
+
+    async def test_but_not_for_ever(self, road: Road) -> None:
+        await road.publish(1, 2)
+        assert await road.bring(1) == [2]
+        road.clock.advance(10)
+        assert await road.bring(0) == [2]
 
     async def test_a_channel_that_waits_keeps_no_other_waiting(self, road: Road) -> None:
         await road.publish(1, 2, 3)

@@ -160,3 +160,20 @@ class TestFailure:
             await client.subscribe("/a", ext={"replay": {"/a": ALL_KEPT}})
             await bench.settle()
             assert bench.server.core.sessions.why_ended(client.id) == "replay_failed"
+
+
+class TestOvertaken:
+    async def test_an_event_told_from_the_history_does_not_come_again_when_it_arrives_late(self) -> None:
+        async with open_bench({"extensions": {"replay": {}}}) as bench:
+            client, arrive = await bench.client(), bench.server.core.broker._inner._on_publication  # type: ignore[attr-defined]
+            channel = bench.server.core.grammar.parse("/a")
+            ids = [await bench.app.history.append(channel, b"%d" % number) for number in (1, 2, 3)]
+            await client.subscribe("/a", ext={"replay": {"/a": ALL_KEPT}})
+            assert [event["data"] for event in await client.events()] == [1, 2, 3]
+            for late in (2, 1):
+                arrive(Publication(channel, b"%d" % (late + 1), {"replay": {"id": ids[late]}}))
+            ids.append(await bench.app.history.append(channel, b"4"))
+            arrive(Publication(channel, b"4", {"replay": {"id": ids[3]}}))
+            arrive(Publication(channel, b"1", {"replay": {"id": ids[0]}}))
+            await bench.settle()
+            assert [event["data"] for event in await client.events()] == [4]
