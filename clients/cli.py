@@ -37,8 +37,28 @@ class _Group(click.Group):
         if cmd_name not in ELSEWHERE:
             return super().get_command(ctx, cmd_name)
         module, _, name = ELSEWHERE[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            return _unavailable(cmd_name, error)
         return command
+
+
+def _unavailable(name: str, error: ImportError) -> click.Command:
+    """Return what stands in for a command whose packages are missing: help goes on, a call says what to install."""
+    remedy = "pip install 'bayeux-server[bench]'"
+
+    def refuse() -> None:
+        raise click.ClickException(f"{error}; {name} needs more packages: {remedy}")
+
+    return click.Command(
+        name,
+        callback=refuse,
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED, expose_value=False)],
+        short_help=f"Not installed: {remedy}",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True},
+    )
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,17 +124,28 @@ def subscribe(
 
         def show(event: Any) -> None:
             nonlocal printed
+            if printed == count:
+                return
             printed += 1
             click.echo(json.dumps(_line(event), ensure_ascii=False))
             if printed == count:
                 done.set()
 
+        async def watch() -> None:
+            async with client:
+                for channel in channels:
+                    await client.subscribe(channel, show, replay_from=replay)
+                await client.wait_closed()  # returns only if the server ends it, with the reason
+
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, done.set)
-        async with client:
-            for channel in channels:
-                await client.subscribe(channel, show, replay_from=replay)
-            await done.wait()
+        watching, stopping = asyncio.create_task(watch()), asyncio.create_task(done.wait())
+        await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
 
     _run(work())
 

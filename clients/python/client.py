@@ -1,38 +1,47 @@
-"""The client: keeps a session alive over whatever connection works."""
+"""The client as its user holds it."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-import aiohttp
 import structlog
 
-from bayeux_server.protocol.channel_id import ChannelId
 from clients.python.backoff import Backoff
-from clients.python.errors import CallFailedError, ClientClosedError, RefusedError, TransportError
-from clients.python.events import ClientState, Event, Gap
-from clients.python.session import ClientSession, Message, SessionLost
+from clients.python.connection import Connection, Token, TransportName
+from clients.python.errors import CallFailedError, NoAnswerError, RefusedError, TransportError
+from clients.python.events import ClientState, Gap
+from clients.python.exchange import Exchange, checked
+from clients.python.session import ClientSession, Message
 from clients.python.subscription import Callback, Subscription
-from clients.python.transports import LongPollingTransport, Transport, WebSocketTransport
+from clients.python.subscriptions import Subscriptions
+from clients.python.transports import Transport
 
 log = structlog.get_logger()
 
-TransportName = Literal["auto", "websocket", "long-polling"]
+T = TypeVar("T")
 
 
 class BayeuxClient:
     """Publishes, subscribes and calls; reconnects by itself, and says so.
 
+    A lost connection is taken up again within the session, with nothing lost if the server acknowledges. A lost
+    session (the server restarted, or the connection was away too long) begins anew: everything is subscribed again,
+    and the server's history tells what was missed. What it cannot tell, ``on_gap`` does.
+
     Args:
         url: The server's Bayeux end point, such as ``https://host/bayeux``.
         transport: ``auto`` tries a WebSocket and falls back to long polls.
         wire: ``msgpack`` packs WebSocket messages, if the server speaks ``bayeux.msgpack``.
-        token: Bearer token, sent with the handshake and as a header.
+        token: Bearer token, sent with the handshake and as a header; a function is asked for each new session.
         ack: Ask for acknowledged delivery: what a cut connection swallowed is sent again.
         timeout_s: Seconds to wait for a connection, and for the answer to a message.
         backoff: Waits between tries.
+
+    Attributes:
+        on_state: Called with each new state.
+        on_gap: Called when events may be missing.
     """
 
     def __init__(
@@ -41,29 +50,31 @@ class BayeuxClient:
         *,
         transport: TransportName = "auto",
         wire: Literal["json", "msgpack"] = "json",
-        token: str | None = None,
+        token: Token | None = None,
         ack: bool = True,
         timeout_s: float = 30.0,
         backoff: Backoff | None = None,
     ) -> None:
         self.url = url
-        self.state = ClientState.CLOSED
         self.on_state: list[Callable[[ClientState], object]] = []
         self.on_gap: list[Callable[[Gap], object]] = []
-        self._names = ["websocket", "long-polling"] if transport == "auto" else [transport]
-        self._packed = wire == "msgpack"
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout_s = timeout_s
-        self._backoff = backoff or Backoff()
-        self._session = ClientSession(token=token, wants_ack=ack)
-        self._subscriptions: dict[str, list[Subscription]] = {}
-        self._replies: dict[str, asyncio.Future[Message]] = {}
-        self._calls: dict[str, asyncio.Future[Message]] = {}
-        self._transport: Transport | None = None
-        self._http: aiohttp.ClientSession | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._connected = asyncio.Event()
-        self._problem: Exception | None = None
+        self._session = ClientSession(wants_ack=ack)
+        self._subscriptions = Subscriptions(self.tell_gap)
+        self._exchange = Exchange(self._subscriptions.deliver)
+        self._connection = Connection(
+            url,
+            self._session,
+            self._exchange,
+            self._subscriptions,
+            transport=transport,
+            packed=wire == "msgpack",
+            token=token,
+            timeout_s=timeout_s,
+            backoff=backoff or Backoff(),
+            on_state=lambda state: _tell(self.on_state, state),
+            on_gap=self.tell_gap,
+        )
 
     # ---- life
 
@@ -83,29 +94,33 @@ class BayeuxClient:
             RefusedError: If the server refuses the handshake for good.
             TransportError: If there is no connection in time.
         """
-        # Servers are reached by address too; the cookie that binds the session must be kept for those as well.
-        self._http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
-        self._running = asyncio.create_task(self._run(self._http))
+        self._connection.start()
         try:
-            await self._ready()
+            await self._connection.ready()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """End the session, and say goodbye if there is a connection."""
-        if self._running is None or self._http is None:
-            return
-        if self._transport is not None and self._connected.is_set():
-            with contextlib.suppress(TransportError, RefusedError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._request(self._transport, self._session.disconnect())
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
-        self._running = None
-        self._end(ClientClosedError("the client was closed"))
-        await self._http.close()
+        """End the session, and say goodbye if there is a connection. Iterators end; callbacks under way are ended."""
+        subscriptions = list(self._subscriptions)
+        await self._connection.stop()
+        for subscription in subscriptions:
+            await subscription.stop_calling()
+
+    async def wait_closed(self) -> None:
+        """Return when the client is closed.
+
+        Raises:
+            RefusedError: If the server refused a new session.
+            ClientClosedError: If the server told it not to come back.
+        """
+        await self._connection.ended()
+
+    @property
+    def state(self) -> ClientState:
+        """Where it stands."""
+        return self._connection.state
 
     # ---- use
 
@@ -124,21 +139,22 @@ class BayeuxClient:
             callback: Called with each event; without one, iterate over the subscription.
             replay_from: Where to begin in the server's history: an id, -2 for all that is kept, None for new events.
             ext: Extension fields for the subscription, such as ``event_types``.
-            max_waiting: Events that may wait for the iterator.
+            max_waiting: Events that may wait to be taken.
 
         Raises:
             RefusedError: If the server refuses.
             TransportError: If the connection is lost meanwhile, or there is none in time.
         """
+        transport = await self._connection.ready()
         subscription = Subscription(
             self, channel, callback, replay_from=replay_from, ext=ext or {}, max_waiting=max_waiting
         )
-        transport = await self._ready()
-        self._subscriptions.setdefault(channel, []).append(subscription)
+        self._subscriptions.add(subscription)
         try:
-            await self._subscribe(transport, subscription)
+            await self._connection.subscribe(transport, channel, subscription.ext, subscription.replay())
         except BaseException:
-            self._drop(subscription)
+            self._subscriptions.drop(subscription)
+            subscription.end(None)
             raise
         return subscription
 
@@ -149,7 +165,7 @@ class BayeuxClient:
             RefusedError: If the server refuses.
             TransportError: If the connection is lost meanwhile: it may or may not have been published.
         """
-        _checked(await self._request(await self._ready(), self._session.publish(channel, data)))
+        checked(await self._request(await self._connection.ready(), self._session.publish(channel, data)))
 
     async def publish_all(self, messages: Sequence[tuple[str, Any]]) -> list[RefusedError | None]:
         """Publish several ``(channel, data)`` in one batch, in order.
@@ -160,8 +176,9 @@ class BayeuxClient:
         Raises:
             TransportError: As for :meth:`publish`.
         """
-        transport = await self._ready()
-        replies = await self._exchange(transport, [self._session.publish(channel, data) for channel, data in messages])
+        transport = await self._connection.ready()
+        batch = [self._session.publish(channel, data) for channel, data in messages]
+        replies = await self._exchange.request_all(transport, batch, patience_s=self._timeout_s)
         return [None if reply.get("successful") else RefusedError(str(reply.get("error", ""))) for reply in replies]
 
     async def call(self, channel: str, data: Any = None) -> Any:
@@ -172,239 +189,56 @@ class BayeuxClient:
             RefusedError: If the server refuses the call, or nobody serves the channel (404).
             TransportError: If there is no answer in time.
         """
-        transport = await self._ready()
-        message = self._session.publish(channel, data) | {"id": self._session.next_id()}
-        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._calls[message["id"]] = answer
-        try:
-            reply = _checked(await self._request(transport, message))
+        transport = await self._connection.ready()
+        message = self._session.publish(channel, data) | {"id": self._exchange.next_id()}
+        with self._exchange.calling(message["id"]) as answer:
+            reply = checked(await self._request(transport, message))
             if (reply.get("ext") or {}).get("handled") is False:
                 raise RefusedError(f"404:{channel}:no_such_service")
-            async with asyncio.timeout(self._timeout_s):
-                result = await answer
-        except TimeoutError:
-            raise TransportError(f"no answer from {channel} in {self._timeout_s:g} s") from None
-        finally:
-            self._calls.pop(message["id"], None)
+            result = await _in_time(answer, self._timeout_s, f"no answer from {channel}")
         if not result.get("successful", True):
             raise CallFailedError(result.get("data"))
         return result.get("data")
 
     async def refresh(self, token: str) -> None:
-        """Go on with a new token, before the old one expires.
+        """Go on with a new token, before the old one expires. It is used for later sessions too.
 
         Raises:
             CallFailedError: If the server does not accept it.
         """
         await self.call("/service/auth/refresh", {"token": token})
-        self._session.token = token
-        self._headers["Authorization"] = f"Bearer {token}"
+        self._connection.use(token)
+
+    # ---- for subscriptions
 
     async def forget(self, subscription: Subscription) -> None:
-        """End a subscription; see :meth:`Subscription.unsubscribe`.
-
-        Raises:
-            ClientClosedError: If the client is closed.
-        """
-        self._drop(subscription)
-        if subscription.channel not in self._subscriptions and self._connected.is_set() and self._transport is not None:
+        """End a subscription; see :meth:`Subscription.unsubscribe`."""
+        self._subscriptions.drop(subscription)
+        transport = self._connection.current
+        if transport is not None and not self._subscriptions.of(subscription.channel):
             with contextlib.suppress(TransportError):
-                await self._request(self._transport, self._session.unsubscribe(subscription.channel))
+                await self._request(transport, self._session.unsubscribe(subscription.channel))
 
     def tell_gap(self, gap: Gap) -> None:
         """Tell the user that events may be missing."""
         log.warning("client.gap", channel=gap.channel, reason=gap.reason)
-        for callback in self.on_gap:
-            callback(gap)
+        _tell(self.on_gap, gap)
 
-    # ---- keeping alive
+    async def _request(self, transport: Transport, message: Message) -> Message:
+        return await self._exchange.request(transport, message, patience_s=self._timeout_s)
 
-    async def _run(self, http: aiohttp.ClientSession) -> None:
-        """Connect, and connect again, until closed or told not to."""
-        while True:
-            try:
-                await self._stay_connected(http)
-            except SessionLost as lost:
-                log.info("client.session_lost", reason=str(lost))
-                if self._session.reconnect == "none":
-                    self._end(ClientClosedError(f"the server ended the session: {lost}"))
-                    return
-            except RefusedError as error:
-                self._end(error)
-                return
-            except (TransportError, TimeoutError) as error:
-                self._problem = error
-                log.info("client.connection_lost", reason=str(error))
-                await self._leave()
-                self._become(ClientState.RECONNECTING)
-                await asyncio.sleep(self._backoff.next_s())
 
-    async def _stay_connected(self, http: aiohttp.ClientSession) -> None:
-        self._connected.clear()
-        if self._transport is None:
-            self._become(ClientState.CONNECTING if self.state is ClientState.CLOSED else ClientState.RECONNECTING)
-            self._transport = await self._open(http)
-        transport, session = self._transport, self._session
-        is_new = session.client_id is None
-        if is_new:
-            await self._shake_hands(transport)
-        session.connected(await self._request(transport, session.connect(transport.connection_type, hold=False)))
-        if is_new:
-            await self._subscribe_again(transport)
-        self._backoff.reset()
-        self._become(ClientState.CONNECTED)
-        self._connected.set()
-        while True:
-            await asyncio.sleep(session.interval_ms / 1_000)
-            connect = session.connect(transport.connection_type, hold=True)
-            session.connected(await self._request(transport, connect, patience_s=session.patience_s + 5.0))
+async def _in_time(work: Awaitable[T], timeout_s: float, complaint: str) -> T:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await work
+    except TimeoutError:
+        raise NoAnswerError(f"{complaint} in {timeout_s:g} s") from None
 
-    async def _open(self, http: aiohttp.ClientSession) -> Transport:
-        problem = TransportError("no transport is allowed")
-        for name in self._names:
-            if name == "websocket":
-                transport: Transport = WebSocketTransport(
-                    http, self.url, self._headers, self._on_messages, self._on_lost, packed=self._packed
-                )
-            else:
-                transport = LongPollingTransport(http, self.url, self._headers, self._on_messages)
-            try:
-                await transport.open()
-            except TransportError as error:
-                problem = error
-            else:
-                return transport
-        raise problem
 
-    async def _shake_hands(self, transport: Transport) -> None:
-        session = self._session
-        reply = await self._request(transport, session.handshake([transport.connection_type]))
-        if not reply.get("successful"):
-            raise RefusedError(str(reply.get("error", "the handshake was refused")))
-        session.shook_hands(reply)
-
-    async def _subscribe_again(self, transport: Transport) -> None:
-        for channel, subscriptions in list(self._subscriptions.items()):
-            for subscription in subscriptions:
-                try:
-                    await self._subscribe(transport, subscription)
-                except RefusedError as error:
-                    subscription.end()
-                    self.tell_gap(Gap(channel, f"the server refuses it now: {error}"))
-                    continue
-                if not self._session.replays:
-                    self.tell_gap(Gap(channel, "the session was lost, and the server keeps no history"))
-
-    async def _subscribe(self, transport: Transport, subscription: Subscription) -> None:
-        message = self._session.subscribe(subscription.channel, subscription.ext, subscription.replay())
-        reply = _checked(await self._request(transport, message))
-        for channel in ((reply.get("ext") or {}).get("replay") or {}).get("gaps", ()):
-            self.tell_gap(Gap(channel, "the server's history does not reach back that far"))
-
-    async def _ready(self) -> Transport:
-        """Return the transport once there is a connection."""
-        if self._running is None:
-            raise ClientClosedError("the client is not open")
-        waiting = asyncio.create_task(self._connected.wait())
-        await asyncio.wait({waiting, self._running}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if self._connected.is_set() and self._transport is not None:
-            return self._transport
-        if self._running.done():
-            raise self._problem or ClientClosedError("the client is closed")
-        raise TransportError(f"no connection in {self._timeout_s:g} s: {self._problem}")
-
-    # ---- messages
-
-    async def _request(self, transport: Transport, message: Message, *, patience_s: float | None = None) -> Message:
-        return (await self._exchange(transport, [message], patience_s=patience_s))[0]
-
-    async def _exchange(
-        self, transport: Transport, messages: Sequence[Message], *, patience_s: float | None = None
-    ) -> list[Message]:
-        """Send a batch and return its replies."""
-        sent = [message if "id" in message else message | {"id": self._session.next_id()} for message in messages]
-        loop = asyncio.get_running_loop()
-        replies = {message["id"]: loop.create_future() for message in sent}
-        self._replies |= replies
-        wait_s = patience_s or self._timeout_s
+def _tell(callbacks: Sequence[Callable[[T], object]], what: T) -> None:
+    for callback in callbacks:
         try:
-            async with asyncio.timeout(wait_s):
-                await transport.send(sent)
-                return list(await asyncio.gather(*replies.values()))
-        except TimeoutError:
-            raise TransportError(f"no answer in {wait_s:g} s") from None
-        finally:
-            for name, reply in replies.items():
-                self._replies.pop(name, None)
-                reply.cancel()
-
-    async def _on_messages(self, messages: list[Message]) -> None:
-        for message in messages:
-            name = message.get("id")
-            if "data" not in message:
-                self._settle(self._replies.get(str(name)), message)
-            elif name is not None and str(name) in self._calls:
-                self._settle(self._calls[str(name)], message)
-            else:
-                await self._deliver(message)
-
-    async def _deliver(self, message: Message) -> None:
-        ext = message.get("ext")
-        replay_id = ((ext or {}).get("replay") or {}).get("id")
-        event = Event(message["channel"], message["data"], replay_id, ext)
-        for name in _names_of(event.channel):
-            for subscription in list(self._subscriptions.get(name, ())):
-                waiting = subscription.arrived(event)
-                if waiting is not None:
-                    await waiting
-
-    @staticmethod
-    def _settle(future: asyncio.Future[Message] | None, message: Message) -> None:
-        if future is not None and not future.done():
-            future.set_result(message)
-
-    def _on_lost(self, reason: str) -> None:
-        for future in [*self._replies.values(), *self._calls.values()]:
-            if not future.done():
-                future.set_exception(TransportError(reason))
-                future.exception()  # whoever waits sees it; if nobody does, it is no news
-
-    # ---- states
-
-    def _become(self, state: ClientState) -> None:
-        if state is not self.state:
-            self.state = state
-            for callback in self.on_state:
-                callback(state)
-
-    async def _leave(self) -> None:
-        self._connected.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.close()
-
-    def _end(self, problem: Exception) -> None:
-        self._problem = self._problem if isinstance(problem, ClientClosedError) and self._problem else problem
-        self._connected.clear()
-        self._become(ClientState.CLOSED)
-        for subscriptions in self._subscriptions.values():
-            for subscription in subscriptions:
-                subscription.end()
-
-    def _drop(self, subscription: Subscription) -> None:
-        others = [each for each in self._subscriptions.get(subscription.channel, ()) if each is not subscription]
-        if others:
-            self._subscriptions[subscription.channel] = others
-        else:
-            self._subscriptions.pop(subscription.channel, None)
-
-
-def _checked(reply: Message) -> Message:
-    if not reply.get("successful"):
-        raise RefusedError(str(reply.get("error", "")))
-    return reply
-
-
-def _names_of(channel: str) -> tuple[str, ...]:
-    return ChannelId(channel, tuple(channel[1:].split("/"))).matching()
+            callback(what)
+        except Exception:
+            log.exception("client.callback_failed")

@@ -13,6 +13,10 @@ class TransportError(ClientError):
     """The connection failed. The client comes back by itself; what was under way may or may not have arrived."""
 
 
+class NoAnswerError(TransportError):
+    """The connection seems to be there, and nothing comes back on it."""
+
+
 class ClientClosedError(ClientError):
     """The client was closed, or the server told it not to come back."""
 

@@ -1,6 +1,5 @@
 """One session's side of the protocol, without I/O: what to send, and what an answer means."""
 
-import itertools
 from typing import Any
 
 from bayeux_server.protocol.messages import (
@@ -19,7 +18,7 @@ PATIENCE = 1.2
 
 
 class SessionLost(Exception):
-    """The server does not know the session any more: a new handshake is due."""
+    """The server does not know the session any more, or does not serve it now. ``reconnect`` says what is due."""
 
 
 class ClientSession:
@@ -31,23 +30,19 @@ class ClientSession:
         interval_ms: How long it says to wait before the next.
         reconnect: ``retry``, ``handshake`` or ``none``, as last advised.
         replays: Whether the server has a history.
+        token: Bearer token for the next handshake.
     """
 
-    def __init__(self, *, token: str | None, wants_ack: bool) -> None:
+    def __init__(self, *, wants_ack: bool) -> None:
         self.client_id: str | None = None
         self.hold_timeout_ms = 30_000
         self.interval_ms = 0
         self.reconnect = "retry"
         self.replays = False
-        self.token = token
+        self.token: str | None = None
         self._wants_ack = wants_ack
         self._acknowledges = False
         self._last_batch = 0
-        self._ids = itertools.count(1)
-
-    def next_id(self) -> str:
-        """Return an id no other message of this client has."""
-        return str(next(self._ids))
 
     @property
     def patience_s(self) -> float:
@@ -100,6 +95,8 @@ class ClientSession:
             if self.reconnect == "handshake":
                 self.client_id = None
             raise SessionLost(str(reply.get("error", "")))
+        if self.reconnect == "none":
+            raise SessionLost("it was disconnected")
         batch = (reply.get("ext") or {}).get("ack")
         if isinstance(batch, int):
             self._last_batch = batch

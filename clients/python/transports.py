@@ -2,21 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import aiohttp
 import msgspec
 
+from bayeux_server.errors import BodyError
 from bayeux_server.protocol.msgpack_wire import SUBPROTOCOL, from_json, to_json
 from clients.python.errors import TransportError
 
 Message = dict[str, Any]
-OnMessages = Callable[[list[Message]], Awaitable[None]]
+OnMessages = Callable[[list[Message]], None]
 OnLost = Callable[[str], None]
 
 _decode = msgspec.json.Decoder(list[Message]).decode
 _encode = msgspec.json.Encoder().encode
+
+
+class UnavailableError(TransportError):
+    """This way to the server is closed; another may be open."""
 
 
 class Transport(Protocol):
@@ -33,6 +38,7 @@ class Transport(Protocol):
 
         Raises:
             TransportError: If that fails.
+            UnavailableError: If the server is there, and this way to it is not.
         """
 
     async def send(self, messages: list[Message]) -> None:
@@ -60,7 +66,7 @@ class WebSocketTransport:
         self,
         http: aiohttp.ClientSession,
         url: str,
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         on_messages: OnMessages,
         on_lost: OnLost,
         *,
@@ -87,8 +93,10 @@ class WebSocketTransport:
                 heartbeat=self._heartbeat_s,
                 max_msg_size=0,  # the server bounds what it sends; a batch of many events may be large
             )
+        except aiohttp.ClientConnectorError as error:
+            raise TransportError(f"no connection to {self._url}: {error}") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise TransportError(f"no WebSocket to {self._url}: {error}") from error
+            raise UnavailableError(f"no WebSocket to {self._url}: {error}") from error
         self._packed = self._socket.protocol == SUBPROTOCOL
         self._reading = asyncio.create_task(self._read(self._socket))
 
@@ -115,20 +123,21 @@ class WebSocketTransport:
             await self._socket.close()
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                await self._on_messages(_decode(message.data))
-            elif message.type is aiohttp.WSMsgType.BINARY:
-                await self._on_messages(_decode(to_json(message.data)))
-        self._on_lost(f"the WebSocket closed with {socket.close_code}")
+        reason = "the WebSocket closed"
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._on_messages(_decode(message.data))
+                elif message.type is aiohttp.WSMsgType.BINARY:
+                    self._on_messages(_decode(to_json(message.data)))
+            reason += f" with {socket.close_code}"
+        except (msgspec.DecodeError, BodyError) as error:
+            reason = f"no Bayeux from {self._url}: {error}"
+        self._on_lost(reason)
 
 
 class LongPollingTransport:
-    """Messages by POST; a held connect brings events with its reply.
-
-    Args:
-        max_hold_s: Longest time a server may hold a poll.
-    """
+    """Messages by POST; a held connect brings events with its reply. How long that may take, who sends it decides."""
 
     connection_type = "long-polling"
 
@@ -136,16 +145,13 @@ class LongPollingTransport:
         self,
         http: aiohttp.ClientSession,
         url: str,
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         on_messages: OnMessages,
-        *,
-        max_hold_s: float = 120.0,
     ) -> None:
         self._http = http
         self._url = url
-        self._headers = {**headers, "Content-Type": "application/json"}
+        self._headers = headers
         self._on_messages = on_messages
-        self._timeout = aiohttp.ClientTimeout(total=max_hold_s)
         self._posts: set[asyncio.Task[list[Message]]] = set()
 
     async def open(self) -> None:
@@ -157,22 +163,27 @@ class LongPollingTransport:
         self._posts.add(post)
         post.add_done_callback(self._posts.discard)
         try:
-            replies = await post
-        except asyncio.CancelledError:
-            post.cancel()
-            raise
-        await self._on_messages(replies)
+            await asyncio.wait([post])
+        finally:
+            post.cancel()  # whoever waited for it does no more
+        if post.cancelled():
+            raise TransportError("the connection was closed")
+        self._on_messages(post.result())
 
     async def close(self) -> None:
         """See :meth:`Transport.close`."""
-        for post in self._posts:
+        posts = list(self._posts)
+        for post in posts:
             post.cancel()
-        await asyncio.gather(*self._posts, return_exceptions=True)
+        await asyncio.gather(*posts, return_exceptions=True)
 
     async def _post(self, messages: list[Message]) -> list[Message]:
         try:
             async with self._http.post(
-                self._url, data=_encode(messages), headers=self._headers, timeout=self._timeout
+                self._url,
+                data=_encode(messages),
+                headers={**self._headers, "Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=None),
             ) as response:
                 body = await response.read()
                 if response.status != 200:
