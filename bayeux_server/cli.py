@@ -76,14 +76,18 @@ def serve(
     allow_origin: tuple[str, ...],
     overrides: tuple[str, ...],
 ) -> None:
-    r"""Run the server until SIGTERM or Ctrl-C.
+    """Run the server until SIGTERM or Ctrl-C; a second one ends it without letting clients go in peace.
+
+    Without --config it serves everybody on this machine, and nobody else: --host 0.0.0.0 is refused until the
+    configuration says who may do what.
 
     \b
     Examples:
       bayeux-server serve
       bayeux-server serve --port 9000 --allow-origin https://app.example.org
       bayeux-server serve --config conf/production.toml --set log.level=warning
-    """
+      BAYEUX_LOG__LEVEL=debug bayeux-server serve
+    """  # noqa: D301 - click's own mark for lines to leave as they are
     flags = [] if host is None else [f"server.host={host}"]
     if port is not None:
         flags.append(f"server.port={port}")
