@@ -1,18 +1,18 @@
 """``python -m benchmarks``: every comparison, one after the other; ``--short`` in at most ten minutes on two cores."""
 
 import click
-from rich.console import Console
 
 from benchmarks import audience, idle, versus
 from benchmarks.rows import ROWS
 from benchmarks.servers import COMETD, FAYE, OURS
+from benchmarks.table import make_console
 
 
 @click.command()
 @click.option("--short", is_flag=True, help="At most ten minutes: fewer rows, one round.")
 def main(*, short: bool) -> None:
     """Print the tables of all benchmarks of the Bayeux server."""
-    console = Console()
+    console = make_console()
     console.rule("Ours, the peers, bare Python and the C ceiling")
     rows = [row for row in ROWS if row.in_short or not short]
     versus.run(rows, list(versus.SERVERS), versus.SHORT if short else versus.LONG, console)

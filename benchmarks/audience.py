@@ -13,7 +13,7 @@ from rich.table import Table
 from benchmarks.measuring import Measure, measure, median
 from benchmarks.rows import fan_out
 from benchmarks.servers import OURS, running
-from benchmarks.table import sentence
+from benchmarks.table import make_console, sentence
 from clients.load.plan import Plan
 
 RATE = 20_000
@@ -26,7 +26,7 @@ OTHER_CHANNELS_EACH = 40
 @click.option("--short", is_flag=True, help="One run of 4 s each, up to 5,000 subscribers.")
 def main(*, short: bool) -> None:
     """Measure the cost of a delivery by audience and by other channels."""
-    run(Console(), short=short)
+    run(make_console(), short=short)
 
 
 def run(console: Console, *, short: bool) -> None:

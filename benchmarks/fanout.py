@@ -4,11 +4,11 @@ Against the raw C ceiling and Faye 1.4.3 in the same run. Run: ``python -m bench
 """
 
 import click
-from rich.console import Console
 
 from benchmarks import versus
 from benchmarks.rows import Row, fan_out
 from benchmarks.servers import FAYE, OURS
+from benchmarks.table import make_console
 
 RATES = (20_000, 50_000, 100_000)
 
@@ -20,7 +20,7 @@ def main(*, short: bool) -> None:
     rows = [
         Row(f"fan-out-{rate}", f"fan-out 500, {rate // 1000}k/s", fan_out(rate), ceiling="single") for rate in RATES
     ]
-    versus.run(rows, [OURS, FAYE], versus.SHORT if short else versus.LONG, Console(), name="fanout")
+    versus.run(rows, [OURS, FAYE], versus.SHORT if short else versus.LONG, make_console(), name="fanout")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks.installs import CannotInstall
 from benchmarks.servers import COMETD, FAYE, OURS, Server, ServerError, running
+from benchmarks.table import make_console
 from clients.load.conductor import HarnessError
 from clients.load.machine import Snapshot
 from clients.load.plan import Plan, Scenario
@@ -27,7 +28,7 @@ KNOWN = {"ours": OURS, "faye": FAYE, "cometd": COMETD}
 @click.option("--servers", "names", multiple=True, type=click.Choice(sorted(KNOWN)), help="Default: all. Repeatable.")
 def main(*, short: bool, names: tuple[str, ...]) -> None:
     """Measure the memory of idle sessions."""
-    run(Console(), [KNOWN[name] for name in names or (["ours"] if short else list(KNOWN))])
+    run(make_console(), [KNOWN[name] for name in names or (["ours"] if short else list(KNOWN))])
 
 
 def run(console: Console, servers: list[Server]) -> None:

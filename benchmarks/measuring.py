@@ -1,6 +1,7 @@
 """One measured run: quiet enough, or thrown away and repeated."""
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from benchmarks.servers import Running
 from clients.load.conductor import HarnessError
 from clients.load.machine import Snapshot
 from clients.load.orders import Progress
-from clients.load.plan import Plan
+from clients.load.plan import Plan, Scenario
 from clients.load.report import Report
 from clients.load.runner import run
 from clients.load.verdict import MAX_OTHER_CORES
@@ -48,9 +49,13 @@ class Measure:
 def measure(running: Running, plan: Plan, *, repeats: int) -> Measure:
     """Run ``plan``; while other processes disturb it, throw the run away and repeat it up to ``repeats`` times.
 
+    A storm has no warm-up of its own: storms are run and thrown away for that time, one at least.
+
     Raises:
         HarnessError: If the run cannot be done at all.
     """
+    if plan.scenario is Scenario.HANDSHAKE_STORM:
+        _storm_until_warm(running, plan)
     found = _once(running, plan)
     while repeats > 0 and found.other_cores > MAX_OTHER_CORES:
         repeats -= 1
@@ -82,6 +87,13 @@ def _once(running: Running, plan: Plan) -> Measure:
         harness_us=report.harness.cpu_us_per_work,
         flaws=tuple(_flaws(report)),
     )
+
+
+def _storm_until_warm(running: Running, plan: Plan) -> None:
+    warm_s = time.monotonic() + plan.warm_up_s
+    run(plan, _silent, running.pid)
+    while time.monotonic() < warm_s:
+        run(plan, _silent, running.pid)
 
 
 def _flaws(report: Report) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ceiling import Ceiling
@@ -9,7 +10,15 @@ from benchmarks.measuring import Measure, median
 from benchmarks.rows import Row
 from benchmarks.servers import BARE_PYTHON, COMETD, FAYE, OURS, Server
 
+WIDTH = 160
+
 By = Mapping[str, Mapping[str, Sequence[Measure]]]
+
+
+def make_console() -> Console:
+    """Return a console wide enough for the tables where there is no terminal to ask."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=WIDTH, highlight=False)
 
 
 def sentence(found: Measure) -> str:

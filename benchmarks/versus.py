@@ -23,6 +23,9 @@ from benchmarks.servers import BARE_PYTHON, COMETD, FAYE, OURS, Server, ServerEr
 from clients.load.conductor import HarnessError
 from clients.load.plan import Transport
 
+# Warm-up of each further row on a server that is warm.
+WARM_AGAIN_S = 3.0
+
 RESULTS = Path(__file__).parent / "results"
 SERVERS = (OURS, FAYE, COMETD, BARE_PYTHON)
 
@@ -75,8 +78,8 @@ def _load(server: Server, rows: list[Row], form: Form, found: Measures, ends_s: 
                 continue
             found[row.key][server.name].append(result)
             console.print(f"  {row.title}: {table.sentence(result)}", markup=False, highlight=False)
-            # Warm now; a little for the new load's own connections.
-            warm_up_s = min(warm_up_s, 2.0)
+            # Warm now; a little for the new load's own connections, and for what only this load uses.
+            warm_up_s = min(warm_up_s, WARM_AGAIN_S)
 
 
 def write(measures: Measures, limits: ceiling.Ceiling | None, name: str) -> Path:
@@ -119,7 +122,7 @@ def main(
     *, short: bool, rounds: int | None, seconds: int | None, only: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
     """Compare with Faye, CometD, bare Python and the C ceiling."""
-    console = Console()
+    console = table.make_console()
     form = SHORT if short else LONG
     form = dataclasses.replace(form, rounds=rounds or form.rounds, duration_s=seconds or form.duration_s)
     rows = [row for row in ROWS if row.key in only or (not only and (row.in_short or not short))]

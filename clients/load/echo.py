@@ -5,7 +5,7 @@ No sessions, no checks, no limits: a publish becomes one frame, written to every
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -104,9 +104,13 @@ class EchoProtocol(asyncio.Protocol):
             return reply | {"subscription": message.subscription}
         if not message.channel.startswith("/meta/"):
             frame = server_frame(b'[{"channel":"%b","data":%b}]' % (message.channel.encode(), bytes(message.data)))
-            for write in self._audience.get(message.channel, ()):
-                write(frame)
+            self.deliver(frame, self._audience.get(message.channel, []))
         return reply
+
+    def deliver(self, frame: bytes, audience: Sequence[Callable[[bytes], None]]) -> None:
+        """Write ``frame`` to every subscriber."""
+        for write in audience:
+            write(frame)
 
 
 def serve(pipe: Connection) -> None:
