@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable
 
 import structlog
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bayeux_server.app import BayeuxApp
 from bayeux_server.settings import Settings
@@ -19,6 +21,7 @@ BACKLOG = 2_048
 
 def make_runner(app: BayeuxApp) -> web.AppRunner:
     """Return what runs the application over HTTP, with the limits and habits the transports count on."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     return web.AppRunner(
         app.web,
         access_log=None,
@@ -26,6 +29,18 @@ def make_runner(app: BayeuxApp) -> web.AppRunner:
         max_line_size=app.settings.limits.max_request_line_bytes,
         shutdown_timeout=1.0,
     )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record of aiohttp tells of an error of ours.
+
+    A request that is not HTTP is the peer's, and its text would quote the request: a JSONP address carries messages.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    log.info("request.unreadable", reason=type(error).__name__)
+    return False
 
 
 async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:

@@ -38,11 +38,12 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
     context.server.pipeline.connect.attach(session, stream)
     try:
         await stream.run(response)
-    except (ConnectionError, asyncio.CancelledError):
+    except (ConnectionError, asyncio.CancelledError) as error:
         if request.transport is not None:
             request.transport.abort()  # a peer that takes nothing would not take an ending either
         session.requeue(stream.unsent)
-        raise
+        if isinstance(error, asyncio.CancelledError):
+            raise
     finally:
         context.server.lifecycle.detach(session, stream)
     return response

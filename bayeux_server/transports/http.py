@@ -127,13 +127,15 @@ class _Exchange:
                 await response.prepare(self._request)
                 await response.write_eof()
         except (ConnectionError, TimeoutError, asyncio.CancelledError) as error:
+            # A client that has gone is no error of ours, so aiohttp gets its response all the same.
             # Both reference servers lose these events; here they wait for the next connect.
             if session is not None:
                 session.requeue(deliveries)
             if isinstance(error, TimeoutError):
                 self._context.server.core.observer.shed("write_timeout")
                 self._hang_up()
-            raise
+            if isinstance(error, asyncio.CancelledError):
+                raise
         return response
 
     def _hang_up(self) -> None:

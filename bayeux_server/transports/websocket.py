@@ -43,7 +43,10 @@ async def websocket(context: TransportContext, request: web.Request) -> web.Stre
         timeout=1.0,
     )
     context.offer_browser(response, origin)
-    await response.prepare(request)
+    try:
+        await response.prepare(request)
+    except ConnectionError:
+        return response  # gone before it opened
     if request.transport is None:
         return response
     connection = WebSocketConnection(context, origin, response, request.transport)
