@@ -18,7 +18,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def scene(clock: ManualClock) -> Scene:
+def scene(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> Scene:
     """Run a server with settings, on a manual clock, and a world of clients for one transport."""
 
     @asynccontextmanager
@@ -30,6 +30,7 @@ def scene(clock: ManualClock) -> Scene:
             ):
                 yield server, world
         assert [entry for entry in entries if entry["log_level"] in ("error", "critical")] == []
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
     return run
 

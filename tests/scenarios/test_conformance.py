@@ -17,11 +17,12 @@ CASES = [
 
 
 @pytest.fixture
-async def target() -> AsyncIterator[Target]:
+async def target(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Target]:
     with capture_logs() as entries:
         async with local_server() as server:
             yield Target(server.url, ALLOWED_ORIGIN)
     assert [entry for entry in entries if entry["log_level"] in ("error", "critical")] == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 class TestConformance:
