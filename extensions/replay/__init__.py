@@ -3,7 +3,7 @@
 * Handshake reply: ``ext.replay: true``.
 * Subscribe: ``ext.replay: {"/channel": id}``: the last id seen, -1 for new events only, -2 for all that is kept. A
   pattern takes -1 and -2; the ids of the channels below it are given beside it, under their own names.
-* Reply to a subscribe that asked: ``ext.replay: {"gaps": ["/channel", ...]}``, the channels of which something between
+* Reply to a subscribe that asked: ``ext.replay: {"gap": ["/channel", ...]}``, the channels of which something between
   the id and now is lost, or whose id is unknown; they get all that is kept.
 * Event: ``ext.replay: {"id": n}``, and ``"gap": true`` in the first one after a gap.
 * On the channels of ``replay_id_channels`` an object payload gets ``event.replayId``, where Salesforce's clients look.

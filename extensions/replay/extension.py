@@ -85,7 +85,7 @@ class Replay(Extension):
             pending: dict[bytes | None, _Asked] = session.attributes.get(_PENDING, {})
             asked = pending.pop(None if reply.id is UNSET else bytes(reply.id), None)
             if asked is not None and reply.successful is True:
-                reply.extend(self.name, {"gaps": sorted(asked.gaps)})
+                reply.extend(self.name, {"gap": sorted(asked.gaps)})
 
     async def _gaps(self, ids: dict[str, int]) -> list[str]:
         """Return the channels that lost something after the id given, or may have."""

@@ -102,7 +102,7 @@ class TestComingBack:
             await publish(bench, "/a", 3, 4)
             second = await bench.client()
             reply = await second.subscribe("/a", ext={"replay": {"/a": last_id}})
-            assert reply["ext"] == {"replay": {"gaps": []}}
+            assert reply["ext"] == {"replay": {"gap": []}}
             events = await gather(second, 2)
             assert data(events) == [3, 4]
             assert [replay_id(event) for event in events] == [last_id + 1, last_id + 2]
@@ -114,7 +114,7 @@ class TestComingBack:
             await publish(bench, "/a", *range(12))
             client = await bench.client()
             reply = await client.subscribe("/a", ext={"replay": {"/a": ALL_KEPT}})
-            assert reply["ext"] == {"replay": {"gaps": []}}
+            assert reply["ext"] == {"replay": {"gap": []}}
             events = await gather(client, 10)
         assert data(events) == list(range(2, 12))
         assert not any("gap" in event["ext"]["replay"] for event in events)
@@ -157,7 +157,7 @@ class TestGaps:
             late = await bench.client()
             reply = await late.subscribe("/a", ext={"replay": {"/a": seen_id}})
             assert reply["successful"]
-            assert reply["ext"] == {"replay": {"gaps": ["/a"]}}
+            assert reply["ext"] == {"replay": {"gap": ["/a"]}}
             events = await gather(late, 10)
         assert data(events) == list(range(5, 15))
         assert [event["ext"]["replay"].get("gap") for event in events] == [True] + [None] * 9
@@ -168,7 +168,7 @@ class TestGaps:
             await publish(bench, "/a", 1, 2)
             client = await bench.client()
             reply = await client.subscribe("/a", ext={"replay": {"/a": unknown}})
-            assert reply["ext"] == {"replay": {"gaps": ["/a"]}}
+            assert reply["ext"] == {"replay": {"gap": ["/a"]}}
             events = await gather(client, 2)
         assert data(events) == [1, 2]
         assert events[0]["ext"]["replay"]["gap"] is True
@@ -177,7 +177,7 @@ class TestGaps:
         async with open_replay(backend) as bench:
             client = await bench.client()
             reply = await client.subscribe("/a", ext={"replay": {"/a": 7}})
-            assert reply["ext"] == {"replay": {"gaps": ["/a"]}}
+            assert reply["ext"] == {"replay": {"gap": ["/a"]}}
             assert await client.events() == []
             await publish(bench, "/a", 1, 2)
             events = await gather(client, 2)
@@ -227,7 +227,7 @@ class TestPatterns:
             await publish(bench, "/a/3", 5)
             late = await bench.client()
             reply = await late.subscribe("/a/*", ext={"replay": ids})
-            assert reply["ext"] == {"replay": {"gaps": []}}
+            assert reply["ext"] == {"replay": {"gap": []}}
             assert sorted(data(await gather(late, 2))) == [3, 4]
             other = await bench.client()
             await other.subscribe("/a/*", ext={"replay": {"/a/*": ALL_KEPT, "/a/1": ids["/a/1"], "/a/2": NEW_ONLY}})
@@ -238,7 +238,7 @@ class TestPatterns:
             await publish(bench, "/a/1", 1)
             client = await bench.client()
             reply = await client.subscribe("/a/*", ext={"replay": {"/a/*": 5}})
-            assert reply["ext"] == {"replay": {"gaps": ["/a/*"]}}
+            assert reply["ext"] == {"replay": {"gap": ["/a/*"]}}
             assert data(await gather(client, 1)) == [1]
 
     async def test_a_channel_asked_for_twice_is_told_once(self, backend: dict[str, Any]) -> None:
