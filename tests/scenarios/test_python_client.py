@@ -33,7 +33,7 @@ from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey
 
 PATIENCE_S = 8.0
-KEEPING = {"extensions": {"acknowledge": {}, "replay": {}}}
+KEEPING: dict[str, Any] = {"extensions": {"acknowledge": {}, "replay": {}}}
 WAYS = [("websocket", "json"), ("websocket", "msgpack"), ("long-polling", "json")]
 
 
@@ -390,7 +390,7 @@ class TestLostConnection:
                 task.cancel()
 
     async def test_a_publish_waits_for_the_next_connection(self) -> None:
-        async with proxied(KEEPING) as (server, proxy, url):
+        async with proxied(KEEPING) as (_, proxy, url):
             client = make_client(url)
             states = States(client)
             async with client:
@@ -540,7 +540,8 @@ class TestTokens:
     async def test_with_one_it_gets_in(self, transport: Any, wire: Any) -> None:
         key = SigningKey("k1")
         async with local_server(self.guarded(key), clock=ManualClock()) as server:
-            async with make_client(server.url, transport=transport, wire=wire, token=key.token("cc_456")) as client:
+            client = make_client(server.url, transport=transport, wire=wire, token=key.token("cc_456"))
+            async with client:
                 await client.publish("/news", 1)
                 (session,) = server.app.server.core.sessions
                 assert session.user_id == "cc_456"
@@ -596,7 +597,7 @@ class TestSync:
                 client.publish("/news", 1)
                 outcomes = client.publish_all([("/news", 2), ("/a/*", 3)])
                 taken = [next(events).data, next(events).data]
-                return client.call("/service/echo", "hi"), taken, [each and each.code for each in outcomes]
+                return client.call("/service/echo", "hi"), taken, [each.code if each else None for each in outcomes]
 
         assert await asyncio.to_thread(work) == ("hi", [1, 2], [None, 405])
 
