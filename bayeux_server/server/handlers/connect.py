@@ -86,7 +86,10 @@ class ConnectHandler:
         session.happened(Event.RELEASE)
         interval_ms = self._core.times.multiple_clients_interval_ms if wait else None
         self._lifecycle.expect_connect(session, after_ms=interval_ms or 0)
-        return Answered(session.take() if carries else [], interval_ms, crowded)
+        deliveries = session.take() if carries else []
+        if session.queue:
+            self._core.flush.mark(session)  # a pipe takes what waited
+        return Answered(deliveries, interval_ms, crowded)
 
     def _hold(self, session: ServerSession, origin: Origin, hold_ms: int, answer: Answer) -> Hold:
         if session.timer is not None:
