@@ -3,42 +3,37 @@
 import json
 import statistics
 import subprocess
-from dataclasses import dataclass
 
 from benchmarks import installs
 from benchmarks.servers import free_port
 
 SOCKETS = 500
-DELIVERIES = 200_000
+SECONDS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """Deliveries per CPU second of the C loop: one frame a send, and eight frames joined in one send."""
+def measure(rate: float, batch: int, rounds: int) -> float:
+    """Return deliveries per CPU second of the C loop at ``rate`` deliveries a second, the median of ``rounds`` runs.
 
-    single: float
-    joined: float
+    At the same rate as the servers it is compared with: flat out, its receiver never sleeps, and waking the receiver
+    is what a send costs most.
 
-
-def measure(rounds: int = 3) -> Ceiling:
-    """Return the medians of ``rounds`` interleaved runs of both forms.
+    Args:
+        rate: Deliveries a second.
+        batch: Frames joined in one send.
+        rounds: Runs.
 
     Raises:
         installs.CannotInstall: If there is no C compiler.
     """
-    folder = installs.ceiling()
-    single, joined = [], []
-    for _ in range(rounds):
-        single.append(_run(str(folder), batch=1))
-        joined.append(_run(str(folder), batch=8))
-    return Ceiling(statistics.median(single), statistics.median(joined))
+    folder = str(installs.ceiling())
+    return statistics.median(_run(folder, rate, batch) for _ in range(rounds))
 
 
-def _run(folder: str, batch: int) -> float:
+def _run(folder: str, rate: float, batch: int) -> float:
     port = free_port()
-    rounds = DELIVERIES // SOCKETS // batch
+    sends = round(rate * SECONDS / SOCKETS / batch)
     sender = subprocess.Popen(
-        ["./rawsend", str(port), str(SOCKETS), str(rounds), str(batch)],
+        ["./rawsend", str(port), str(SOCKETS), str(sends), str(batch), str(rate)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

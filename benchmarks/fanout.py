@@ -18,7 +18,7 @@ RATES = (20_000, 50_000, 100_000)
 def main(*, short: bool) -> None:
     """Measure fan-out against Faye and the C ceiling."""
     rows = [
-        Row(f"fan-out-{rate}", f"fan-out 500, {rate // 1000}k/s", fan_out(rate), ceiling="single") for rate in RATES
+        Row(f"fan-out-{rate}", f"fan-out 500, {rate // 1000}k/s", fan_out(rate), has_ceiling=True) for rate in RATES
     ]
     versus.run(rows, [OURS, FAYE], versus.SHORT if short else versus.LONG, make_console(), name="fanout")
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.ceiling import Ceiling
 from benchmarks.measuring import median
 from benchmarks.rows import Row
 from benchmarks.servers import Server
-from benchmarks.table import By
+from benchmarks.table import By, Ceilings
 
 COLOURS = ("#2a7f62", "#d1772b", "#3b6ea5", "#b9bec4")
 BAR_HEIGHT = 0.8
@@ -18,7 +17,7 @@ BAR_HEIGHT = 0.8
 mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bayeux", "font.family": "sans-serif", "font.size": 9})
 
 
-def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, limits: Ceiling | None, path: Path) -> Path:
+def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, ceilings: Ceilings, path: Path) -> Path:
     """Draw work per server CPU second by row and server, as SVG and PNG; return the SVG's path.
 
     An overloaded server has no bar: its figure belongs to another rate.
@@ -36,8 +35,16 @@ def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, limits:
                 lengths.append(median(runs).per_cpu_s)
         bars = axes.barh(places, lengths, height=height * 0.92, color=COLOURS[number % len(COLOURS)], label=server.name)
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=7)
-    if limits and any(row.ceiling == "single" for row in shown):
-        axes.axvline(limits.single, color="#b23a48", linewidth=1, linestyle=":", label="C loop, one frame a send")
+    limited = [(place, ceilings[row.key]) for place, row in enumerate(shown) if row.key in ceilings]
+    if limited:
+        axes.scatter(
+            [limit for _, limit in limited],
+            [place for place, _ in limited],
+            s=180,
+            marker="|",
+            color="#b23a48",
+            label="C loop",
+        )
     axes.set_yticks(range(len(shown)), [row.title for row in shown])
     axes.invert_yaxis()
     axes.set_xlabel("deliveries (storm: sessions) per server CPU second; more is better")

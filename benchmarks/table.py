@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ceiling import Ceiling
 from benchmarks.measuring import Measure, median
 from benchmarks.rows import Row
 from benchmarks.servers import BARE_PYTHON, COMETD, FAYE, OURS, Server
+
+Ceilings = Mapping[str, float]
+"""What the C loop does per CPU second, by row key."""
 
 WIDTH = 160
 
@@ -29,13 +31,14 @@ def sentence(found: Measure) -> str:
     return text + ("" if not found.flaws else f" [{'; '.join(found.flaws)}]")
 
 
-def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, limits: Ceiling | None) -> Table:
+def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, ceilings: Ceilings) -> Table:
     """Return deliveries (or sessions) per server CPU second with p50 and p99, and our ratios."""
-    table = Table("", *(server.name for server in servers), "x best peer", "of bare Python", "of C ceiling")
+    table = Table("", *(server.name for server in servers), "C loop", "x best peer", "of bare Python", "of C ceiling")
     for row in rows:
         found = {name: median(runs) for name, runs in measures.get(row.key, {}).items() if runs}
         cells = [_cell(found.get(server.name)) for server in servers]
-        table.add_row(row.title, *cells, *_ratios(row, found, limits))
+        limit = f"{ceilings[row.key]:,.0f}" if row.key in ceilings else ""
+        table.add_row(row.title, *cells, limit, *_ratios(row, found, ceilings))
     table.caption = (
         "per server CPU second (p50, p99 ms); * disturbed or otherwise flawed run; peers that were overloaded are not"
         " compared with"
@@ -52,7 +55,7 @@ def _cell(found: Measure | None) -> str:
     return f"{found.per_cpu_s:,.0f}{flawed} ({found.p50_ms:,.1f}, {found.p99_ms:,.1f})"
 
 
-def _ratios(row: Row, found: Mapping[str, Measure], limits: Ceiling | None) -> list[str]:
+def _ratios(row: Row, found: Mapping[str, Measure], ceilings: Ceilings) -> list[str]:
     ours = found.get(OURS.name)
     if ours is None or ours.is_overloaded:
         return ["", "", ""]
@@ -61,7 +64,7 @@ def _ratios(row: Row, found: Mapping[str, Measure], limits: Ceiling | None) -> l
     ]
     best = max(peers, default=0.0)
     bare = found.get(BARE_PYTHON.name)
-    ceiling = getattr(limits, row.ceiling) if limits and row.ceiling else 0.0
+    ceiling = ceilings.get(row.key, 0.0)
     return [
         f"{ours.per_cpu_s / best:.2f}" if best else "",
         f"{ours.per_cpu_s / bare.per_cpu_s:.2f}" if bare and bare.per_cpu_s and not bare.is_overloaded else "",

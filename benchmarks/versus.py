@@ -82,7 +82,7 @@ def _load(server: Server, rows: list[Row], form: Form, found: Measures, ends_s: 
             warm_up_s = min(warm_up_s, WARM_AGAIN_S)
 
 
-def write(measures: Measures, limits: ceiling.Ceiling | None, name: str) -> Path:
+def write(measures: Measures, ceilings: dict[str, float], name: str) -> Path:
     """Write the medians with machine and date as JSON into the results, and return the file."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
@@ -92,24 +92,25 @@ def write(measures: Measures, limits: ceiling.Ceiling | None, name: str) -> Path
     content = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {platform.python_version()}",
-        "ceiling": dataclasses.asdict(limits) if limits else None,
+        "c_loop": ceilings,
         "rows": medians,
     }
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path
 
 
-def measure_ceiling(rounds: int, console: Console) -> ceiling.Ceiling | None:
-    """Return the raw C ceiling, or None (and say why) where it cannot be measured."""
-    try:
-        limits = ceiling.measure(rounds)
-    except CannotInstall as error:
-        console.print(f"C ceiling left out: {error}", markup=False, highlight=False)
-        return None
-    console.print(
-        f"C ceiling: {limits.single:,.0f} per CPU second, {limits.joined:,.0f} with 8 frames joined", highlight=False
-    )
-    return limits
+def measure_ceilings(rows: list[Row], rounds: int, console: Console) -> dict[str, float]:
+    """Return what the C loop does per CPU second by row key; without those it cannot do here, saying why."""
+    found: dict[str, float] = {}
+    for row in rows:
+        if row.has_ceiling:
+            try:
+                found[row.key] = ceiling.measure(row.plan.rate, row.plan.batch, rounds)
+            except CannotInstall as error:
+                console.print(f"C loop left out: {error}", markup=False)
+                break
+            console.print(f"C loop: {row.title}: {found[row.key]:,.0f} per CPU second")
+    return found
 
 
 @click.command()
@@ -132,13 +133,13 @@ def main(
 
 def run(rows: list[Row], servers: list[Server], form: Form, console: Console, name: str = "versus") -> None:
     """Compare, print the table, write results and plot."""
-    limits = measure_ceiling(form.rounds, console) if any(row.ceiling for row in rows) else None
+    ceilings = measure_ceilings(rows, form.rounds, console)
     measures = compare(rows, servers, form, console)
-    console.print(table.versus(rows, servers, measures, limits))
+    console.print(table.versus(rows, servers, measures, ceilings))
     if form is SHORT:
         console.print("Short form: one round, the JVM warmed for 15 s only. The long form takes medians of three.")
-    path = write(measures, limits, name)
-    drawing = plot.versus(rows, servers, measures, limits, RESULTS / name)
+    path = write(measures, ceilings, name)
+    drawing = plot.versus(rows, servers, measures, ceilings, RESULTS / name)
     console.print(f"Written: {path}, {drawing}", highlight=False)
 
 
