@@ -232,7 +232,13 @@ class ServerSession:
         pipe = self.pipe
         if pipe is not None and not self.meta_connect_delivery_only:
             if pipe.writable():
-                pipe.push(self.take())
+                if self.dequeue_listeners:
+                    pipe.push(self.take())
+                else:
+                    # What take() does, but for the new list: thousands of those a second are work for the collector.
+                    pipe.push(self.queue)
+                    self.queue.clear()
+                    self.queued_bytes = self._accounted = 0
                 return
             pipe.wait(self)
         elif pipe is not None:

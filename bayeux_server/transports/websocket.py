@@ -62,6 +62,30 @@ async def websocket(context: TransportContext, request: web.Request) -> web.Stre
 class WebSocketConnection:
     """One WebSocket: the pipe of the sessions bound to it, and the socket they are bound to."""
 
+    __slots__ = (
+        "_array_form",
+        "_context",
+        "_drained",
+        "_event_form",
+        "_flush",
+        "_heard",
+        "_idle_timer",
+        "_last_message_s",
+        "_observer",
+        "_origin",
+        "_packed",
+        "_replies",
+        "_response",
+        "_server",
+        "_sessions",
+        "_stall_timer",
+        "_stalled",
+        "_transport",
+        "_write",
+        "browser",
+        "dirty",
+    )
+
     def __init__(
         self,
         context: TransportContext,
@@ -78,6 +102,7 @@ class WebSocketConnection:
         self.browser = origin.browser or origin.offered_browser
         self._response = response
         self._transport = transport
+        self._write = transport.write  # looked up once, not for every delivery
         self._packed = response.ws_protocol == SUBPROTOCOL
         self._event_form = frames.packed_event if self._packed else frames.text_event
         self._array_form = frames.packed_frame if self._packed else frames.text_frame
@@ -186,7 +211,7 @@ class WebSocketConnection:
                 return
             frame = b"".join(output)
         self._observer.sent_bytes += len(frame)
-        self._transport.write(frame)
+        self._write(frame)
 
     def flush(self) -> None:
         """Write the replies that belong to no session bound here."""
