@@ -105,6 +105,7 @@ class Reader:
         Raises:
             BodyError: If the body is no such JSON, or has more messages than allowed.
         """
+        check_utf8(body)
         return [
             member if isinstance(member, Malformed) else self.parse(member) for member in self._envelopes(body.strip())
         ]
@@ -167,6 +168,18 @@ class Reader:
         # As many brackets as levels are allowed cannot nest deeper: two counts in C settle nearly every message.
         if text.count(b"[") + text.count(b"{") > self._max_depth and depth_of(text) > self._max_depth:
             raise RemoteError(402, [field], f"nested deeper than {self._max_depth} levels")
+
+
+def check_utf8(text: bytes) -> None:
+    """See that a text is UTF-8. A decoder does not look into what it leaves raw, and a frame that is not closes sockets.
+
+    Raises:
+        BodyError: If it is not.
+    """
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise BodyError("the text is not UTF-8") from None
 
 
 def write(replies: Iterable[Reply | bytes]) -> bytes:

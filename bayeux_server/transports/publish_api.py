@@ -15,7 +15,7 @@ from msgspec import Meta, Raw
 from bayeux_server.errors import BodyError, Overloaded, RemoteError
 from bayeux_server.protocol.channel_id import ChannelKind
 from bayeux_server.protocol.messages import Malformed, Publish
-from bayeux_server.protocol.wire import Envelope, encode
+from bayeux_server.protocol.wire import Envelope, check_utf8, encode
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.clock import Clock
 from bayeux_server.server.session import Identity
@@ -193,6 +193,7 @@ def _refused(item: Item, error: str) -> Result:
 
 
 def _read(body: bytes) -> list[Item]:
+    check_utf8(body)
     try:
         fields = msgspec.json.decode(body, type=dict[str, Raw])
         if "messages" in fields:

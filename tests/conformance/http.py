@@ -83,6 +83,20 @@ async def answers_400_in_plain_text_to_what_it_cannot_read(world: World) -> None
 
 
 @scenario()
+async def answers_400_to_data_that_is_not_utf_8(world: World) -> None:
+    """Passed on, it would close the sockets of all who listen."""
+    client = await world.another()
+    await client.subscribe(world.channel())
+    body = b'[{"channel":"%b","clientId":"%b","id":"1","data":"\xff"}]' % (
+        world.channel().encode(),
+        str(client.id).encode(),
+    )
+    assert (await world.post(body)).status == 400
+    await client.publish(world.channel(), "whole")
+    assert (await client.event())["data"] == "whole"
+
+
+@scenario()
 async def answers_200_to_every_mistake_in_a_message(world: World) -> None:
     """Any other status is a failed transport to a client."""
     bodies: list[object] = [{}, [{}], [5], {"channel": "a"}, {"channel": "/meta/connect"}, {"channel": "/meta/what"}]

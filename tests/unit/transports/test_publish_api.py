@@ -28,7 +28,7 @@ class Rig:
         self.published: list[Publication] = []
         app.server.local_session("test").subscribe("/**", self.published.append)
 
-    async def publish(self, body: io.BytesIO | str, **headers: str) -> tuple[int, Any]:
+    async def publish(self, body: io.BytesIO | str | bytes, **headers: str) -> tuple[int, Any]:
         response = await self.client.post("/api/publish", data=body, headers=headers)
         return response.status, await response.json()
 
@@ -61,6 +61,11 @@ class TestPublishing:
     async def test_a_body_that_is_not_as_described_is_unprocessable(self, rig: Rig, body: str) -> None:
         status, answer = await rig.publish(body)
         assert (status, answer["code"]) == (422, 422)
+
+    async def test_data_that_is_not_utf_8_is_unprocessable(self, rig: Rig) -> None:
+        status, _ = await rig.publish(b'{"channel":"/a","data":"\xff"}')
+        assert status == 422
+        assert rig.published == []
 
     async def test_a_body_above_the_limit_is_too_large(self, rig: Rig) -> None:
         status, answer = await rig.publish(io.BytesIO(b"x" * 1_048_577))
