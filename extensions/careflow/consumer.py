@@ -20,6 +20,7 @@ from kafka.structs import OffsetAndMetadata
 
 from extensions.careflow.backoff import Backoff
 from extensions.careflow.flow import Flow, Water
+from extensions.careflow.reach import check_reach
 from extensions.careflow.records import Partition, Record
 
 log = structlog.get_logger()
@@ -114,6 +115,7 @@ class ConsumerThread:
         while not self._stopping.is_set():
             consumer: Any = None
             try:
+                check_reach(self._options["bootstrap_servers"])
                 consumer = KafkaConsumer(**self._options)
                 self.failure = None
                 consumer.subscribe(pattern=self._pattern, listener=_Listener(self, consumer))
@@ -271,7 +273,13 @@ class ConsumerThread:
         self._on_loop(self._sink.go_on, partitions)
 
     async def revoked(self, consumer: Any) -> None:
-        """Partitions are shared out anew: finish what is under way and commit it."""
+        """Partitions are shared out anew: finish what is under way and commit it.
+
+        A rebalance that begins because a topic appeared is forgotten by kafka-python 3.0.12 if a poll ends in its
+        middle: the group's new assignment would never arrive, and this member read the old one for ever. To have asked
+        for the rebalance ourselves makes it remember.
+        """
+        consumer._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way
         held = threading.Event()
         self._on_loop(self._sink.hold, held)
         held.wait(_HOLD_S)

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from extensions.careflow.config import CareflowConfig
 from extensions.careflow.dead_letters import DeadLetter, decode_letter
 from extensions.careflow.producer import Message
+from extensions.careflow.reach import check_reach
 from extensions.careflow.records import BusUnavailableError
 
 Send = Callable[[Message], Awaitable[None]]
@@ -63,6 +64,7 @@ class KafkaDeadLetters:
     def _read(self, topic: str, number: int | None = None, *, first: int = 0, last: int | None = None) -> Iterator[Any]:
         """Yield the records of a topic, or of one of its partitions, that are there now."""
         try:
+            check_reach(self._config.bootstrap_servers)
             consumer: Any = KafkaConsumer(
                 **self._config.connection(), enable_auto_commit=False, auto_offset_reset="earliest"
             )
