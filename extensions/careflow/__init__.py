@@ -18,7 +18,9 @@ from extensions.careflow.intake import TYPES, Intake
 from extensions.careflow.memory_bus import MemoryBus
 from extensions.careflow.metrics import Meters, ProgressCollector
 from extensions.careflow.ports import EventBus
+from extensions.careflow.publisher import ServerPublisher
 from extensions.careflow.seen import Seen
+from extensions.presence import PRESENCE
 
 CAREFLOW: Final = web.AppKey("careflow", CareFlow)
 
@@ -34,7 +36,7 @@ def factory(context: ExtensionContext) -> CareFlow:
     meters = Meters(context.registry)
     bus = _bus(config, clock, meters)
     intake = Intake(
-        context.server,
+        ServerPublisher(context.server),
         Seen(config.remembered_events),
         meters,
         topic_prefix=config.topic_prefix,
@@ -44,6 +46,14 @@ def factory(context: ExtensionContext) -> CareFlow:
     context.add_readiness("kafka" if config.bootstrap_servers else "event_bus", bus.unready)
     extension = CareFlow(config, bus, intake)
     context.app[CAREFLOW] = extension
+
+    async def join_presence(app: web.Application) -> None:
+        presence = app.get(PRESENCE)
+        if presence is not None and extension.uses_kafka:
+            presence.teller.on_told.append(extension.announcer.tell)
+
+    # At the start, for then all extensions are there, in whatever order they were made.
+    context.app.on_startup.append(join_presence)
     return extension
 
 

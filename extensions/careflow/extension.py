@@ -1,6 +1,7 @@
 """The care flow as an extension: the bus, the intake behind it, and the relays in front of it."""
 
 from bayeux_server.server.extension import Extension
+from extensions.careflow.announcer import Announcer
 from extensions.careflow.backoff import Backoff
 from extensions.careflow.config import CareflowConfig
 from extensions.careflow.intake import Intake
@@ -14,6 +15,7 @@ class CareFlow(Extension):
     Attributes:
         bus: Kafka, or the bus of the process.
         intake: What shows events to subscribers; its ``absorb`` may be set until the start.
+        announcer: Tells other services of presence.
     """
 
     name = "careflow"
@@ -26,6 +28,7 @@ class CareFlow(Extension):
     ) -> None:
         self.bus = bus
         self.intake = intake
+        self.announcer = Announcer(config, bus)
         self._config = config
         self._relays: list[Relay] = []
         self._started = False
@@ -64,15 +67,6 @@ class CareFlow(Extension):
         """
         await self.bus.send(self._config.topic_of(event_type), key, raw)
 
-    async def announce(self, event_type: str, key: str, raw: bytes) -> None:
-        """Tell other services of an event that subscribers have been shown. Nothing is done without Kafka.
-
-        Raises:
-            BusUnavailableError: If Kafka has not taken it.
-        """
-        if self.uses_kafka:
-            await self.bus.send(self._config.topic_of(event_type), key, raw, shown=True)
-
     async def start(self) -> None:
         """Begin to carry. Kafka may be away: events wait for it in the outbox, and are shown meanwhile."""
         await self.bus.start(self.intake.handle)
@@ -85,4 +79,5 @@ class CareFlow(Extension):
         self._started = False
         for relay in self._relays:
             await relay.stop()
+        await self.announcer.stop()
         await self.bus.stop()

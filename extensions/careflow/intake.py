@@ -108,8 +108,10 @@ class Intake:
     async def _show(self, raw: bytes, event: Mapping[str, Any]) -> None:
         event_id, moment = event_id_of(event), _moment_of(event)
         channels = self._seen.fresh(event_id, moment, channels_of(event))
+        # Who was there is not history: a presence replayed later would be a ghost.
+        kept = not event["type"].startswith("presence.")
         for channel in channels:
-            await self._publisher.publish(channel, raw)
+            await self._publisher.publish(channel, raw, kept=kept)
             self._seen.shown(event_id, moment, channel)
         if channels:
             self._meters.consumed(event["type"])

@@ -16,10 +16,15 @@ Handle = Callable[[Record], Awaitable[None]]
 
 
 class Publisher(Protocol):
-    """The road to subscribers on every node: :meth:`bayeux_server.server.bayeux_server.BayeuxServer.publish`."""
+    """The road to subscribers on every node."""
 
-    async def publish(self, channel: str, data: bytes) -> None:
+    async def publish(self, channel: str, data: bytes, *, kept: bool = True) -> None:
         """Publish raw JSON.
+
+        Args:
+            channel: A broadcast channel.
+            data: The JSON.
+            kept: Whether a history may keep it.
 
         Raises:
             RemoteError: If the channel cannot be published to.

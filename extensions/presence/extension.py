@@ -50,6 +50,7 @@ class PresenceExtension(Extension):
         enabled: Whom presence is switched on for; everybody by default.
 
     Attributes:
+        teller: The road to subscribers; tells its listeners of what it published.
         sessions: The present sessions of this node.
         views: Decides whether a subscriber is shown the snapshot, as it does with all events; None shows it.
     """
@@ -61,7 +62,7 @@ class PresenceExtension(Extension):
     ) -> None:
         self._server = server
         self.service = service
-        self._teller = teller
+        self.teller = teller
         self.enabled = enabled or (lambda _: True)
         self.sessions = LocalSessions()
         self.views: ViewPolicy | None = None
@@ -190,7 +191,7 @@ class PresenceExtension(Extension):
                 await self.service.lose(presence.id)
         if now_s >= self._recover_at_s:
             self._recover_at_s = now_s + UNSETTLED_S
-            await self._teller.recover()
+            await self.teller.recover()
         return await self.service.tick()
 
     # ---- inside

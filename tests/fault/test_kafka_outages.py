@@ -34,7 +34,7 @@ class Screen:
     def __init__(self) -> None:
         self.shown: dict[str, list[int]] = {}
 
-    async def publish(self, channel: str, data: bytes) -> None:
+    async def publish(self, channel: str, data: bytes, *, kept: bool = True) -> None:
         self.shown.setdefault(channel, []).append(json.loads(data).get("version"))
 
     async def sees(self, channel: str, versions: list[int]) -> None:

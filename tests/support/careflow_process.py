@@ -117,7 +117,7 @@ class Screen:
         self.shown: set[str] = set()
         self.more = asyncio.Event()
 
-    async def publish(self, channel: str, data: bytes) -> None:
+    async def publish(self, channel: str, data: bytes, *, kept: bool = True) -> None:
         event = json.loads(data)
         first, foreign = channel.startswith("/task/"), event.get("task_id") == FOREIGN_TASK
         if first and foreign:

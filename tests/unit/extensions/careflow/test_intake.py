@@ -23,12 +23,14 @@ class Published:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bytes]] = []
+        self.kept: set[bool] = set()
         self.failing: set[str] = set()
 
-    async def publish(self, channel: str, data: bytes) -> None:
+    async def publish(self, channel: str, data: bytes, *, kept: bool = True) -> None:
         if channel in self.failing:
             raise ConnectionError
         self.seen.append((channel, data))
+        self.kept.add(kept)
 
     @property
     def channels(self) -> list[str]:
@@ -65,6 +67,7 @@ class TestGoodRecords:
             "/task_list/team/team_1",
         ]
         assert {data for _, data in published.seen} == {raw}
+        assert published.kept == {True}
 
     async def test_a_reassignment_reaches_the_old_assignee(self, intake: Intake, published: Published) -> None:
         await intake.handle(record(task_updated(2, previous_assigned_to="cc_789")))
@@ -73,6 +76,7 @@ class TestGoodRecords:
     async def test_a_presence_event_goes_to_its_task(self, intake: Intake, published: Published) -> None:
         await intake.handle(record(user_joined(), topic="careflow.presence.user_joined"))
         assert published.channels == ["/task/task_789", "/task/task_789/presence"]
+        assert published.kept == {False}
 
     async def test_line_breaks_between_values_are_taken_out(self, intake: Intake, published: Published) -> None:
         """An event of an EventSource ends at one."""
