@@ -7,14 +7,14 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import click
 import msgspec
 import structlog
 
-from clients.python import BayeuxClient, ClientError, ClientState, Gap
+from clients.python import BayeuxClient, ClientError, ClientState, Event, Gap, TransportError
 
 TOKEN = click.option("--token", envvar="BAYEUX_TOKEN", help="Bearer token; also taken from BAYEUX_TOKEN.")
 TRANSPORT = click.option(
@@ -24,6 +24,9 @@ TRANSPORT = click.option(
     show_default=True,
     help="auto takes a WebSocket, or long polls where there is none.",
 )
+
+#: How long somebody who waits at a terminal is kept waiting.
+TIMEOUT_S: Final = 10.0
 
 #: Commands that live elsewhere and need packages of their own: loaded when they are called.
 ELSEWHERE: Final = {"load": "clients.load.cli:load"}
@@ -91,7 +94,7 @@ def publish(url: str, channel: str, data: str, token: str | None, transport: Any
         raise click.BadParameter(f"not JSON: {error}", param_hint="JSON") from None
 
     async def work() -> None:
-        async with BayeuxClient(url, token=token, transport=transport) as client:
+        async with BayeuxClient(url, token=token, transport=transport, timeout_s=TIMEOUT_S) as client:
             for value in values:
                 await client.publish(channel, value)
 
@@ -122,7 +125,7 @@ def subscribe(
         done = asyncio.Event()
         printed = 0
 
-        def show(event: Any) -> None:
+        def show(event: Event) -> None:
             nonlocal printed
             if printed == count:
                 return
@@ -134,7 +137,7 @@ def subscribe(
         async def watch() -> None:
             async with client:
                 for channel in channels:
-                    await client.subscribe(channel, show, replay_from=replay)
+                    await _subscribe(client, channel, show, replay)
                 await client.wait_closed()  # returns only if the server ends it, with the reason
 
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -153,8 +156,9 @@ def subscribe(
 @main.command()
 @click.argument("url")
 @click.option("--count", type=click.IntRange(1, 1_000), default=5, show_default=True, help="Round trips a transport.")
+@click.option("--timeout", "timeout_s", type=float, default=5.0, show_default=True, help="Seconds for each answer.")
 @TOKEN
-def ping(url: str, count: int, token: str | None) -> None:
+def ping(url: str, count: int, timeout_s: float, token: str | None) -> None:
     """Find out which transports work, and how fast: the time to connect, and of a publish and its event."""
 
     async def work() -> None:
@@ -162,7 +166,7 @@ def ping(url: str, count: int, token: str | None) -> None:
         click.echo(f"{'transport':<24}{'connect':>12}{'round trip':>14}   (median of {count})")
         for name, transport, wire in _WAYS:
             try:
-                connect_ms, trip_ms = await _measure(url, transport, wire, token, count)
+                connect_ms, trip_ms = await _measure(url, transport, wire, token, count, timeout_s)
             except ClientError as error:
                 click.secho(f"{name:<24}{'fails':>12}   {error}", fg="red")
             else:
@@ -182,10 +186,22 @@ _WAYS: Final = (
 )
 
 
-async def _measure(url: str, transport: Any, wire: Any, token: str | None, count: int) -> tuple[float, float | None]:
+async def _subscribe(client: BayeuxClient, channel: str, show: Callable[[Event], None], replay: int | None) -> None:
+    """Subscribe, again if the connection was lost meanwhile."""
+    while True:
+        try:
+            await client.subscribe(channel, show, replay_from=replay)
+        except TransportError:
+            continue  # the client comes back by itself, and raises something else if it may not
+        return
+
+
+async def _measure(
+    url: str, transport: Any, wire: Any, token: str | None, count: int, timeout_s: float
+) -> tuple[float, float | None]:
     """Return the milliseconds of connecting and of a round trip; None where the probe's channel is not allowed."""
     start_s = time.perf_counter()
-    async with BayeuxClient(url, transport=transport, wire=wire, token=token, timeout_s=5.0) as client:
+    async with BayeuxClient(url, transport=transport, wire=wire, token=token, timeout_s=timeout_s) as client:
         connect_ms = (time.perf_counter() - start_s) * 1_000
         try:
             events = await client.subscribe("/ping")
@@ -193,7 +209,7 @@ async def _measure(url: str, transport: Any, wire: Any, token: str | None, count
             for number in range(count):
                 start_s = time.perf_counter()
                 await client.publish("/ping", {"ping": number})
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(timeout_s):
                     await anext(events)
                 trips_ms.append((time.perf_counter() - start_s) * 1_000)
         except (ClientError, TimeoutError):
@@ -201,7 +217,7 @@ async def _measure(url: str, transport: Any, wire: Any, token: str | None, count
     return connect_ms, sorted(trips_ms)[count // 2]
 
 
-def _line(event: Any) -> dict[str, Any]:
+def _line(event: Event) -> dict[str, Any]:
     line = {"channel": event.channel, "data": event.data}
     return line if event.replay_id is None else line | {"replay_id": event.replay_id}
 

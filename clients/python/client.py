@@ -61,7 +61,7 @@ class BayeuxClient:
         self._timeout_s = timeout_s
         self._session = ClientSession(wants_ack=ack)
         self._subscriptions = Subscriptions(self.tell_gap)
-        self._exchange = Exchange(self._subscriptions.deliver)
+        self._exchange = Exchange(self._subscriptions.deliver, self._session.noticed)
         self._connection = Connection(
             url,
             self._session,

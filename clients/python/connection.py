@@ -171,6 +171,8 @@ class Connection:
             except RefusedError as error:
                 return await self._give_up(error)
             except TransportError as error:
+                if self._session.reconnect == "none":
+                    return await self._give_up(ClientClosedError("the server ended the session"))
                 self.problem = error
                 log.info("client.connection_lost", reason=str(error))
                 if isinstance(error, NoAnswerError) and not self._connected.is_set() and self._transport is not None:

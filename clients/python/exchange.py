@@ -16,11 +16,13 @@ class Exchange:
     """Messages under way, each until it is answered, the connection is lost or the time is over.
 
     Args:
-        on_event: Called with each message that answers nothing.
+        on_event: Called with each event.
+        on_notice: Called with each message that is no event and answers nothing.
     """
 
-    def __init__(self, on_event: Callable[[Message], None]) -> None:
+    def __init__(self, on_event: Callable[[Message], None], on_notice: Callable[[Message], None]) -> None:
         self._on_event = on_event
+        self._on_notice = on_notice
         self._ids = itertools.count(1)
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._calls: dict[str, asyncio.Future[Message]] = {}
@@ -61,7 +63,9 @@ class Exchange:
         """Settle what was waited for, and pass on the rest."""
         for message in messages:
             name = str(message.get("id"))
-            if "data" not in message:
+            if "data" not in message and "id" not in message:
+                self._on_notice(message)
+            elif "data" not in message:
                 _settle(self._replies.get(name), message)
             elif name in self._calls:
                 _settle(self._calls[name], message)

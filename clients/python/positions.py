@@ -50,7 +50,7 @@ class Positions:
         if span.told < event_id < span.first:
             span.told = event_id
             return True
-        if span.told:
+        if span.told and event_id >= span.first:
             span.first = span.told = 0  # the past has been told up to what was seen live
         if event_id <= span.last:
             return False

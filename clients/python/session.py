@@ -66,6 +66,7 @@ class ClientSession:
         """Keep what a successful handshake said."""
         ext = reply.get("ext") or {}
         self.client_id = reply["clientId"]
+        self.reconnect = "retry"
         self.replays = bool(ext.get("replay"))
         self._acknowledges = bool(ext.get("ack"))
         self._last_batch = 0
@@ -100,6 +101,11 @@ class ClientSession:
         batch = (reply.get("ext") or {}).get("ack")
         if isinstance(batch, int):
             self._last_batch = batch
+
+    def noticed(self, message: Message) -> None:
+        """Keep what the server said unasked: that it ends the session."""
+        if message.get("channel") == META_DISCONNECT:
+            self.reconnect = "none"
 
     def advised(self, reply: Message) -> None:
         """Follow the advice of a reply."""

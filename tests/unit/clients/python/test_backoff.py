@@ -1,0 +1,24 @@
+"""Waits between tries."""
+
+from clients.python.backoff import Backoff
+
+
+class TestBackoff:
+    def test_it_doubles_up_to_the_longest(self) -> None:
+        backoff = Backoff(first_s=1.0, longest_s=5.0, draw=lambda: 1.0)
+        assert [backoff.next_s() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+    def test_half_of_it_is_drawn(self) -> None:
+        draws = iter([0.0, 0.5])
+        backoff = Backoff(first_s=1.0, longest_s=1.0, draw=lambda: next(draws))
+        assert [backoff.next_s(), backoff.next_s()] == [0.5, 0.75]
+
+    def test_after_a_success_it_begins_anew(self) -> None:
+        backoff = Backoff(first_s=1.0, draw=lambda: 1.0)
+        backoff.next_s()
+        backoff.reset()
+        assert backoff.next_s() == 1.0
+
+    def test_any_number_of_tries_is_bounded(self) -> None:
+        backoff = Backoff(first_s=1.0, longest_s=30.0, draw=lambda: 1.0)
+        assert max(backoff.next_s() for _ in range(5_000)) == 30.0
