@@ -10,6 +10,7 @@ import msgspec
 
 from bayeux_server import __version__, logs
 from bayeux_server.demo import demo_is_installed
+from bayeux_server.errors import LocalError
 from bayeux_server.settings import Settings, SettingsError, load
 
 #: Distributions may add commands: an entry point of this group is a ``click.Command``.
@@ -99,7 +100,7 @@ def serve(
 
     try:
         run(settings, lambda address: _welcome(settings, address))
-    except SettingsError as error:
+    except LocalError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         where = f"{settings.server.host}:{settings.server.port}"
