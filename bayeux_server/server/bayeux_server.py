@@ -109,6 +109,10 @@ class BayeuxServer:
         """Have a policy decide who sees what of publications on channels that match."""
         self._fanout.set_view_policy(self.core.grammar.parse(pattern), policy)
 
+    def view_policy(self, pattern: str) -> ViewPolicy | None:
+        """Return the policy that was set for just this pattern, None if none was: for one that narrows another."""
+        return self._fanout.view_policy(self.core.grammar.parse(pattern))
+
     async def view_for(self, session: ServerSession, publication: Publication) -> Delivery | None:
         """Return what a session would get of a publication, None if nothing. For extensions that tell events again."""
         return await self._fanout.view_for(session, publication)

@@ -81,6 +81,10 @@ class Fanout:
         """Have ``policy`` divide the audience of channels that match; the most exact pattern counts."""
         self._policies[pattern.name] = policy
 
+    def view_policy(self, pattern: ChannelId) -> ViewPolicy | None:
+        """Return the policy that was set for just this pattern, None if none was."""
+        return self._policies.get(pattern.name)
+
     async def view_for(self, session: ServerSession, publication: Publication) -> Delivery | None:
         """Return what one session would get of a publication, None if nothing; for events told again.
 
