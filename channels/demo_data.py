@@ -1,5 +1,7 @@
 """A demo to look at: 3 teams, 12 coordinators, 40 members, 300 tasks; the same each time.
 
+Beside them somebody of the support staff, who sees tasks and no patient's data, and a back-end service.
+
 No real person is meant: names are put together by a seeded generator.
 """
 
@@ -24,6 +26,10 @@ TEAMS: Final = (
 COORDINATORS: Final = 12
 MEMBERS: Final = 40
 TASKS: Final = 300
+LAST_TASK_ID: Final = f"task_{TASKS:03}"
+
+#: Works in the first team as ``rsa``: sees that there is work and how it stands, never of whom.
+RITA: Final = User("rsa_001", "Rita Stone", "rsa")
 
 #: 10 November 2025, 08:00 UTC: the first task was created then, and one every ten minutes after.
 _BEGIN_S: Final = 1_762_761_600.0
@@ -66,7 +72,8 @@ def demo_commits() -> Iterator[Commit]:
     """Yield what fills an empty store, in order."""
     staff = coordinators()
     works_in = [relation_of_staff(user.user_id, user.user_role, team_of(index).id) for index, user in enumerate(staff)]
-    yield Commit(users=(SYSTEM, *staff), teams=TEAMS, relations=tuple(map(_touch, works_in)))
+    works_in.append(relation_of_staff(RITA.user_id, RITA.user_role, TEAMS[0].id))
+    yield Commit(users=(SYSTEM, *staff, RITA), teams=TEAMS, relations=tuple(map(_touch, works_in)))
     members = _members()
     for member in members:
         yield commit_of_member(None, member)

@@ -1,7 +1,7 @@
 """Tokens for the demo's people, without an identity provider: ``[extensions.demo_login]``, development only.
 
-``GET /api/demo/people`` lists who there is, ``POST /api/demo/login`` with ``{"user_id"}`` answers a token. Its section stands
-before ``authentication``, whose issuer takes the secret from the same environment variable.
+``GET /api/demo/people`` lists who there is, ``POST /api/demo/login`` with ``{"user_id"}`` answers a token. Its section
+stands before ``authentication``, whose issuer takes the secret from the same environment variable.
 """
 
 import os
@@ -15,7 +15,7 @@ from aiohttp import web
 from bayeux_server.host import ExtensionContext
 from bayeux_server.server.extension import Extension
 from bayeux_server.settings import SettingsError
-from channels.demo_data import coordinators
+from channels.demo_data import RITA, coordinators
 from channels.tasks.model import User
 
 ISSUER: Final = "care-demo"
@@ -24,7 +24,7 @@ TOKEN_LIFE_S: Final = 12 * 3_600
 
 #: Beside the coordinators of the demo: somebody without rights to PHI, and a back-end service.
 OTHERS: Final = (
-    User("rsa_001", "Rita Stone", "rsa"),
+    RITA,
     User("careflow", "CareFlow Automation", "system"),
 )
 

@@ -34,5 +34,5 @@ class TestDemoData:
         assert all(statuses[status] > 20 for status in (TaskStatus.PENDING, TaskStatus.IN_PROGRESS))
         _, relations = await store.snapshot()
         roles = Counter(relation.relation for relation in relations if relation.object_type == "team")
-        assert roles == {"care_coordinator": COORDINATORS}
+        assert roles == {"care_coordinator": COORDINATORS, "rsa": 1}
         await store.stop()
