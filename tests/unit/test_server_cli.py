@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bayeux_server import demo, settings
+from bayeux_server import demo, logs, settings
 from bayeux_server.cli import main
 from tests.support.server import ServerProcess
 
 BARE = "[server]\nport = 0\ndrain_ms = 0\ndemo = false\n"
+
+
+@pytest.fixture(autouse=True)
+def keep_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep commands run in this process from setting up its log: other tests look at what is logged."""
+    monkeypatch.setattr(logs, "configure", lambda _settings: None)
 
 
 @pytest.fixture
