@@ -136,7 +136,10 @@ async def _json_body(request: web.Request, schema: str) -> dict[str, Any]:
 
 
 def _query(request: web.Request, schema: str) -> dict[str, Any]:
-    """Return the query as the schema's fields: arrays by repetition, numbers and truth values by their spelling."""
+    """Return the query as the schema's fields: arrays by repetition, numbers and truth values by their spelling.
+
+    A field that is no array is left an array where it is repeated, for the schema to refuse.
+    """
     properties: Mapping[str, Any] = care_schemas().documents[schema]["properties"]  # type: ignore[assignment]
     return {
         name: _typed(properties.get(name, {}), [str(value) for value in request.query.getall(name)])
@@ -146,9 +149,9 @@ def _query(request: web.Request, schema: str) -> dict[str, Any]:
 
 def _typed(schema: Mapping[str, Any], texts: list[str]) -> Any:
     kind = schema.get("type")
-    if kind == "array":
+    if kind == "array" or len(texts) > 1:
         return texts
-    text = texts[-1]
+    text = texts[0]
     if kind == "integer" and re.fullmatch(r"-?\d{1,18}", text):
         return int(text)
     if kind == "boolean" and text in ("true", "false"):
