@@ -77,7 +77,7 @@ class DemoLogin(Extension):
         """Answer a token for ``{"user_id"}``."""
         try:
             user = self._people[msgspec.json.decode(await request.read(), type=_Login).user_id]
-        except (msgspec.DecodeError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
             return web.json_response({"error": "UNKNOWN_PERSON", "message": "user_id names nobody here"}, status=404)
         return web.json_response({"token": self.token_of(user), "user": msgspec.to_builtins(user)})
 
