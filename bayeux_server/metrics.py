@@ -12,7 +12,16 @@ from bayeux_server.server.session import ServerSession
 
 _KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
 _CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500", "503")
-_ENDS: Final = ("disconnect", "expired", "queue_overflow", "kicked", "inactive", "token_expired", "shutdown")
+_ENDS: Final = (
+    "disconnect",
+    "expired",
+    "queue_overflow",
+    "kicked",
+    "inactive",
+    "token_expired",
+    "unacknowledged",
+    "replay_failed",
+)
 _LIMITS: Final = (
     "too_many_sessions",
     "too_many_sessions_of_address",

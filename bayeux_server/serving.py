@@ -59,8 +59,8 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
     runner = make_runner(app)
     stopping = asyncio.Event()
     _on_signals(app, stopping)
-    await runner.setup()
     try:
+        await runner.setup()
         site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=BACKLOG)
         await site.start()
         port = runner.addresses[0][1]
@@ -75,8 +75,10 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
 
 
 def _settle_memory() -> None:
-    """Take what the start made out of the garbage collector's rounds: it stays, and looking through it costs a tenth of
-    a delivery (``benchmarks/README.md``)."""
+    """Take what the start made out of the garbage collector's rounds.
+
+    It stays anyway, and looking through it again and again is paid for by deliveries.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -171,7 +171,7 @@ class Reader:
 
 
 def check_utf8(text: bytes) -> None:
-    """See that a text is UTF-8. A decoder does not look into what it leaves raw, and a frame that is not closes sockets.
+    """See that a text is UTF-8: a decoder does not look into what it leaves raw, and a bad frame closes sockets.
 
     Raises:
         BodyError: If it is not.

@@ -6,6 +6,7 @@ is not held always has an expiry timer, and a hold always has a time-out.
 
 import structlog
 
+from bayeux_server.protocol.advice import Reconnect
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import META_DISCONNECT, Publication
 from bayeux_server.protocol.session_state import Event, State
@@ -42,15 +43,19 @@ class Lifecycle:
             session.pipe = None
             session.socket = None
 
-    def end(self, session: ServerSession, event: Event, reason: str) -> None:
-        """End a session: it leaves its channels, its held connect is answered, its pipe is closed."""
+    def end(self, session: ServerSession, event: Event, reason: str, *, reconnect: Reconnect = "none") -> None:
+        """End a session: it leaves its channels, its held connect is answered, its pipe is closed.
+
+        Args:
+            reconnect: What the held connect's reply advises. After ``retry`` the next connect is told to shake hands.
+        """
         if not session.is_open:
             return
         # The last events and the last connect reply go out first; then nothing may come back.
         pipe = session.pipe
         if pipe is not None and pipe.writable() and not session.meta_connect_delivery_only:
             pipe.push(session.take())
-        session.release("none")
+        session.release(reconnect)
         session.pipe = session.socket = None
         if session.timer is not None:
             session.timer.cancel()
@@ -66,7 +71,10 @@ class Lifecycle:
         """End a session from our side: the client is told so, wherever it listens."""
         if not session.is_open:
             return
-        session.queue.append(_DisconnectNotice())  # leaves with the last events, by whichever way those go
+        if session.meta_connect_delivery_only and session.held is None and session.pipe is not None:
+            session.pipe.push([_DisconnectNotice()])  # the events must wait for a connect; this need not
+        else:
+            session.queue.append(_DisconnectNotice())  # leaves with the last events, by whichever way those go
         self.end(session, Event.DISCONNECT, reason)
 
     def unsubscribe(self, session: ServerSession, name: str) -> bool:
@@ -88,7 +96,8 @@ class Lifecycle:
             self._core.observer.dropped(dropped)
             return
         log.warning("session.overflow", session=session.short_id, messages=len(session.queue))
-        self.disconnect(session, "queue_overflow")
+        # Not disconnect(): whoever obeys that stays away, and this client is to come back and replay what it missed.
+        self.end(session, Event.DISCONNECT, "queue_overflow", reconnect="retry")
 
 
 class _DisconnectNotice(Delivery):
