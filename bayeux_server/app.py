@@ -73,6 +73,7 @@ class BayeuxApp:
         broker, self.history = _backends(settings)
         core, metrics = _core(settings, broker, clock or SystemClock(), self.registry)
         self.metrics = metrics
+        broker.on_gap.append(metrics.broker_gap)
         reader = Reader(
             core.grammar,
             max_depth=settings.limits.max_json_depth,

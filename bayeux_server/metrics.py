@@ -67,6 +67,9 @@ class Metrics(Observer):
         self._shed = {limit: shed.labels(limit) for limit in (*_LIMITS, "other")}
         unreadable = Counter("bayeux_unreadable_total", "Bodies and frames not read", ["reason"], registry=registry)
         self._unreadable = {too_big: unreadable.labels(reason) for too_big, reason in _UNREADABLE.items()}
+        self._broker_gaps = Counter(
+            "bayeux_broker_lost_publications_total", "Publications lost between nodes", registry=registry
+        )
         self._lag = Histogram("bayeux_loop_lag_seconds", "Lateness of the loop", buckets=_SECONDS, registry=registry)
         self._request_seconds = Histogram(
             "bayeux_request_seconds",
@@ -74,6 +77,10 @@ class Metrics(Observer):
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def broker_gap(self, lost: int | None) -> None:
+        """Publications were lost between nodes; their number is not always known. See :attr:`Broker.on_gap`."""
+        self._broker_gaps.inc(lost or 1)
 
     def message(self, kind: str, error: str | None) -> None:
         """See :meth:`Observer.message`."""
