@@ -9,19 +9,18 @@ from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from msgspec import Meta, Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from redis.asyncio import Redis
 
 from bayeux_server.host import ExtensionContext
 from channels.locks.guard import LockGuard, LockMode, NoLocks, StoreLockGuard
 from channels.locks.model import LockTimes
 from channels.locks.store import LockStore
-from channels.presence.events import PresenceEvent
 from channels.presence.model import PresenceTimes
 from channels.presence.store import PresenceStore
 from extensions.presence.backends.memory import MemoryLockStore, MemoryPresenceStore
 from extensions.presence.backends.redis import RedisLockStore, RedisPresenceStore
 from extensions.presence.extension import PresenceExtension
+from extensions.presence.metrics import count
 from extensions.presence.service import PresenceService
 from extensions.presence.teller import Teller
 
@@ -42,6 +41,7 @@ class PresenceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         crowd: Above this many people on a task, counts are told instead of names.
         locks: ``enforced`` refuses other people's writes, ``advisory`` only warns, ``off`` gives no locks.
         lock_lease_ms: Life of a lock without a sign of life.
+        metrics_by_task: Label ``careapp_presence_active_users`` with the task, as the design has it.
     """
 
     store: Literal["memory", "redis"] = "memory"
@@ -54,6 +54,7 @@ class PresenceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     crowd: Annotated[int, Meta(ge=1, le=100_000)] = 200
     locks: Literal["enforced", "advisory", "off"] = "enforced"
     lock_lease_ms: Milliseconds = 30_000
+    metrics_by_task: bool = False
 
 
 PRESENCE: Final = web.AppKey("presence", PresenceExtension)
@@ -83,7 +84,7 @@ def presence(context: ExtensionContext) -> PresenceExtension:
         ),
         teller,
     )
-    _count(context.registry, extension, teller)
+    count(context.registry, extension, teller, by_task=config.metrics_by_task)
     context.add_readiness("presence", extension.unready)
     context.app[PRESENCE] = extension
     context.app[LOCK_GUARD] = (
@@ -117,25 +118,3 @@ def _stores(context: ExtensionContext, config: PresenceConfig) -> tuple[Presence
         RedisLockStore(redis, lock_times, prefix=f"{config.redis_prefix}:locks"),
         lock_times,
     )
-
-
-def _count(registry: CollectorRegistry, extension: PresenceExtension, teller: Teller) -> None:
-    told = Counter("careapp_presence_events_total", "Presence events told, by type.", ["type"], registry=registry)
-    sizes = Histogram(
-        "careapp_presence_active_users",
-        "People on a task, as found by each who opens it.",
-        buckets=(0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000),
-        registry=registry,
-    )
-    sessions = Gauge("careapp_presence_sessions", "Sessions of this node that were present.", registry=registry)
-    conflicts = Counter(
-        "careapp_presence_conflicts_detected_total", "Locks asked for while somebody else held them.", registry=registry
-    )
-
-    def count(event: PresenceEvent) -> None:
-        told.labels(str(event.__struct_config__.tag)).inc()
-
-    teller.on_told.append(count)
-    extension.service.on_snapshot.append(lambda snapshot: sizes.observe(snapshot.counts.total))
-    extension.service.on_refused.append(conflicts.inc)
-    sessions.set_function(lambda: len(extension.sessions))
