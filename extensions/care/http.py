@@ -34,7 +34,7 @@ class Call(NamedTuple):
         method: Of HTTP.
         path: With ``{field}`` for fields of the body that stand in it.
         operation: See :attr:`CareService.operations`.
-        answer: Schema of the body of a success.
+        answer: Component of the OpenAPI document that describes the body of a success.
         versioned: Whether ``If-Match`` names the version the request is based on.
     """
 
@@ -51,26 +51,26 @@ class Call(NamedTuple):
 
 
 CALLS: Final = (
-    Call("POST", "/api/tasks", "task.create", "task"),
-    Call("GET", "/api/tasks", "task.list", "page"),
-    Call("GET", "/api/tasks/{task_id}", "task.get", "task"),
-    Call("PATCH", "/api/tasks/{task_id}", "task.update", "task", versioned=True),
-    Call("DELETE", "/api/tasks/{task_id}", "task.delete", "task", versioned=True),
-    Call("POST", "/api/tasks/{task_id}/assign", "task.assign", "task", versioned=True),
-    Call("POST", "/api/tasks/{task_id}/complete", "task.complete", "task", versioned=True),
-    Call("GET", "/api/tasks/{task_id}/versions", "task.versions", "page"),
-    Call("POST", "/api/members", "member.create", "object"),
-    Call("GET", "/api/members/{member_id}", "member.get", "object"),
-    Call("PATCH", "/api/members/{member_id}", "member.update", "object"),
-    Call("POST", "/api/members/{member_id}/notes", "member.note", "object"),
-    Call("POST", "/api/members/{member_id}/contacts", "member.contact", "object"),
-    Call("POST", "/api/service_requests", "service_request.create", "object"),
-    Call("GET", "/api/service_requests/{service_request_id}", "service_request.get", "object"),
-    Call("PATCH", "/api/service_requests/{service_request_id}", "service_request.update", "object"),
-    Call("POST", "/api/service_requests/{service_request_id}/notes", "service_request.note", "object"),
-    Call("GET", "/api/activity", "activity.list", "page"),
-    Call("GET", "/api/notifications", "notification.list", "page"),
-    Call("POST", "/api/notifications/read", "notification.read", "object"),
+    Call("POST", "/api/tasks", "task.create", "task_answer"),
+    Call("GET", "/api/tasks", "task.list", "task_page"),
+    Call("GET", "/api/tasks/{task_id}", "task.get", "task_answer"),
+    Call("PATCH", "/api/tasks/{task_id}", "task.update", "task_answer", versioned=True),
+    Call("DELETE", "/api/tasks/{task_id}", "task.delete", "task_answer", versioned=True),
+    Call("POST", "/api/tasks/{task_id}/assign", "task.assign", "task_answer", versioned=True),
+    Call("POST", "/api/tasks/{task_id}/complete", "task.complete", "task_answer", versioned=True),
+    Call("GET", "/api/tasks/{task_id}/versions", "task.versions", "version_page"),
+    Call("POST", "/api/members", "member.create", "member"),
+    Call("GET", "/api/members/{member_id}", "member.get", "member"),
+    Call("PATCH", "/api/members/{member_id}", "member.update", "member"),
+    Call("POST", "/api/members/{member_id}/notes", "member.note", "recorded"),
+    Call("POST", "/api/members/{member_id}/contacts", "member.contact", "recorded"),
+    Call("POST", "/api/service_requests", "service_request.create", "service_request"),
+    Call("GET", "/api/service_requests/{service_request_id}", "service_request.get", "service_request"),
+    Call("PATCH", "/api/service_requests/{service_request_id}", "service_request.update", "service_request"),
+    Call("POST", "/api/service_requests/{service_request_id}/notes", "service_request.note", "recorded"),
+    Call("GET", "/api/activity", "activity.list", "activity_page"),
+    Call("GET", "/api/notifications", "notification.list", "notification_page"),
+    Call("POST", "/api/notifications/read", "notification.read", "unread"),
 )
 
 

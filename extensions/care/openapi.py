@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from channels.schema import care_schemas
+from extensions.care.answers import ANSWERS, ref
 from extensions.care.http import CALLS, KEY_HEADER, Call
 
 _REF: Final = re.compile(r"urn:care:([^#]+)(?:#(.*))?")
-_COMPONENTS: Final = "#/components/schemas/"
 _REFUSALS: Final[Mapping[str, str]] = {
     "400": "The request breaks its schema; the body names the field and the rule",
     "401": "No valid token",
@@ -31,23 +31,9 @@ def paths() -> dict[str, Any]:
 
 
 def components() -> dict[str, Any]:
-    """Return the packaged schemas as components, and the two that only HTTP has."""
+    """Return the packaged schemas as components, and what only HTTP has."""
     packaged = {name: _rewritten(document) for name, document in care_schemas().documents.items()}
-    page = {
-        "type": "object",
-        "required": ["items"],
-        "properties": {
-            "items": {"type": "array", "items": {"type": "object"}},
-            "next_cursor": {"type": "string"},
-            "unread_count": {"type": "integer"},
-        },
-    }
-    refusal = {
-        "type": "object",
-        "required": ["error", "message"],
-        "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
-    }
-    return {**packaged, "page": page, "object": {"type": "object"}, "refusal": refusal}
+    return {**packaged, **ANSWERS}
 
 
 def _operation(call: Call) -> dict[str, Any]:
@@ -60,7 +46,11 @@ def _operation(call: Call) -> dict[str, Any]:
         "parameters": list(_parameters(call, schema, in_path)),
         "responses": {
             "201" if call.operation.endswith((".create", ".note", ".contact")) else "200": _answer(call.answer, "Done"),
-            **{status: _answer("refusal", text) for status, text in _REFUSALS.items()},
+            **{
+                status: _answer("not_written" if status == "409" else "refusal", text)
+                for status, text in _REFUSALS.items()
+                if _may_refuse(call, status)
+            },
         },
     }
     if call.has_body:
@@ -71,6 +61,12 @@ def _operation(call: Call) -> dict[str, Any]:
             "content": {"application/json": {"schema": _rewritten(body)}},
         }
     return operation
+
+
+def _may_refuse(call: Call, status: str) -> bool:
+    if status == "428":
+        return call.operation == "task.update"
+    return call.method != "GET" if status in ("409", "422") else call.has_body or status != "413"
 
 
 def _parameters(call: Call, schema: Mapping[str, Any], in_path: list[str]) -> Iterator[dict[str, Any]]:
@@ -103,7 +99,7 @@ def _without(schema: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:
 
 
 def _answer(component: str, description: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _COMPONENTS + component}}}
+    content = {"application/json": {"schema": ref(component)}}
     return {"description": description, "content": content}
 
 
@@ -122,4 +118,4 @@ def _rewritten(schema: Any) -> Any:
 
 def _reference(reference: str) -> str:
     match = _REF.fullmatch(reference)
-    return reference if match is None else _COMPONENTS + match[1] + (match[2] or "")
+    return reference if match is None else str(ref(match[1] + (match[2] or ""))["$ref"])
