@@ -56,7 +56,8 @@ class Metrics(Observer):
             "bayeux_audience_sessions", "Sessions a publication reached", buckets=_AUDIENCE, registry=registry
         )
         self._held = Gauge("bayeux_held_connects", "Connects held now", registry=registry)
-        self._ends = Counter("bayeux_session_ends_total", "Sessions ended", ["reason"], registry=registry)
+        ends = Counter("bayeux_session_ends_total", "Sessions ended", ["reason"], registry=registry)
+        self._ends = {reason: ends.labels(reason) for reason in (*_ENDS, "other")}
         self._session_gauge = Gauge("bayeux_sessions", "Sessions now", ["transport"], registry=registry)
         self._queued = Gauge("bayeux_queued_messages", "Events waiting for sessions", registry=registry)
         self._queued_bytes = Gauge("bayeux_queued_bytes", "The same in bytes of JSON", registry=registry)
@@ -97,7 +98,7 @@ class Metrics(Observer):
 
     def session_removed(self, session: ServerSession, reason: str) -> None:
         """See :meth:`Observer.session_removed`."""
-        self._ends.labels(reason if reason in _ENDS else "other").inc()
+        self._ends[reason if reason in _ENDS else "other"].inc()
 
     def processed(self, seconds: float) -> None:
         """See :meth:`Observer.processed`."""
