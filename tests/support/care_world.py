@@ -1,6 +1,7 @@
 """The whole care layer on a running server: everything that production has, embedded, and a small clinic in it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from bayeux_server.protocol.messages import Publication
 from channels.relations import Operation
 from channels.services.caller import Question
 from channels.services.commits import commit_of_member
@@ -85,6 +87,8 @@ class CareWorld:
         self.server = server
         self.http = http
         self._stack = stack
+        self._told: set[str] = set()
+        self._telling = asyncio.Event()
 
     @property
     def store(self) -> CareStore:
@@ -102,6 +106,20 @@ class CareWorld:
         )
         await self.store.commit(commit_of_member(None, JOHN))
         await self.granted((SARAH.user_id, "view_phi", "member", JOHN.id), (EVE.user_id, "view", "team", "team_west"))
+
+        server = self.server.app.server
+        server.local_session("test").subscribe("/activity_feed/*", self._hear)
+
+    def _hear(self, publication: Publication) -> None:
+        self._told.add(json.loads(publication.data)["subject"]["id"])
+        self._telling.set()
+
+    async def told_of(self, subject_id: str) -> None:
+        """Return when everybody was told that something exists: the feed is told last."""
+        async with asyncio.timeout(5):
+            while subject_id not in self._told:
+                self._telling.clear()
+                await self._telling.wait()
 
     async def granted(self, *questions: Question) -> None:
         """Return when all these are answered by yes: decisions follow the store a moment later."""
@@ -123,11 +141,13 @@ class CareWorld:
             )
 
     async def task(self, **fields: object) -> dict[str, Any]:
-        """Create a task as Sarah and return it."""
+        """Create a task of the team as Sarah, and return it when everybody knows of it."""
         body = {"title": "Contact member", "member_id": JOHN.id, "team_id": EAST, **fields}
         answer = await self.ask("POST", "/api/tasks", body=body)
         assert answer.status == 201, answer.body
         task: dict[str, Any] = answer.body
+        await self.told_of(task["id"])
+        await self.granted((SARAH.user_id, "view", "task", task["id"]))
         return task
 
     async def change(self, task: Mapping[str, Any], user: User = SARAH, **changes: object) -> dict[str, Any]:
