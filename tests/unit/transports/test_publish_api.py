@@ -14,7 +14,7 @@ from schemathesis import Case
 
 from bayeux_server.app import BayeuxApp
 from bayeux_server.protocol.messages import Publication
-from bayeux_server.settings import load
+from tests.support.server import make_settings
 
 Client = TestClient[Any, Any]
 
@@ -35,7 +35,7 @@ class Rig:
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
-    app = BayeuxApp(load(environment={}, overrides=["server.drain_ms=0"]))
+    app = BayeuxApp(make_settings())
     async with TestClient(TestServer(app.web)) as client:
         yield Rig(app, client)
 
