@@ -32,6 +32,7 @@ from bayeux_server.protocol.messages import (
     Subscribe,
     Unsubscribe,
 )
+from bayeux_server.protocol.surrogates import mark_lone_surrogates
 
 DEFAULT_MAX_DEPTH: Final = 64
 MAX_ID_BYTES: Final = 1_024
@@ -114,7 +115,7 @@ class Reader:
         try:
             envelopes = _members(body)
         except msgspec.DecodeError as error:
-            marked = _mark_lone_surrogates(body)
+            marked = mark_lone_surrogates(body)
             if marked is None:
                 raise BodyError(str(error)) from None
             envelopes = [_without_mark(member, marked.mark) for member in self._envelopes(marked.body)]
@@ -353,31 +354,6 @@ def _malformed(envelope: Envelope, error: RemoteError) -> Malformed:
         client_id=envelope.clientId or None,
         subscription=None if envelope.subscription is UNSET else envelope.subscription,
     )
-
-
-class _Marked(msgspec.Struct):
-    body: bytes
-    mark: bytes
-
-
-def _mark_lone_surrogates(body: bytes) -> _Marked | None:
-    r"""Return the body with each lone ``\ud800`` escape made a mark, None if it has none.
-
-    Such text is JSON to browsers, but msgspec refuses the whole batch for it. Marked, the batch can be read, and only
-    the message that has the mark is refused.
-    """
-    mark = next((mark for mark in _NONCHARACTERS if mark not in body.lower()), None)
-    if mark is None:
-        return None
-    marked, count = _SURROGATES.subn(lambda match: match[0] if match[1] or match[2] else mark, body)
-    return _Marked(marked, mark) if count and marked != body else None
-
-
-#: An escaped backslash, a proper pair, or a lone half; only the last is without a group.
-_SURROGATES: Final = re.compile(
-    rb"(\\\\)|(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-_NONCHARACTERS: Final = tuple(b"\\ufd%02x" % low for low in range(0xD0, 0xF0))
 
 
 def _without_mark(member: Envelope | Malformed, mark: bytes) -> Envelope | Malformed:
