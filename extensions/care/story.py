@@ -292,7 +292,8 @@ class _Play:
         current = (await sarah.asks("GET", f"/api/tasks/{self._task_id}")).expect(200)
         saved = await self._change(sarah, {"notes": "Booked for Tuesday."}, current["version"])
         await tom.hears("task.updated", version=saved["version"])
-        await self._refuse(rita, f"/task/{self._task_id}")
+        # A channel of the task that she has not asked for before: stock clients do not ask twice for one.
+        await self._refuse(rita, f"/task/{self._task_id}/presence")
         # Her own channel answers behind all that may have been on its way to her.
         await rita.subscribe(f"/notifications/{rita.user_id}")
         self._require(rita.heard == heard, "Rita heard something after she was revoked")
