@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import structlog
 
-from channels.relations import Operation, RelationChange, RelationSource
+from channels.relations import RelationSource, changes_between
 from extensions.authorization.ports import Check, CheckerUnavailableError, Watcher
 from extensions.authorization.spicedb import SpiceDBChecker
 
@@ -16,8 +16,8 @@ log = structlog.get_logger()
 class RelationMirror:
     """Writes every relation and every change of a source into a SpiceDB, in order, again and again until it is there.
 
-    Each node may run one: writing twice does no harm. What SpiceDB has beyond the source is left alone; relations taken
-    out while no node ran are taken out when the source still keeps the change.
+    Each node may run one: writing twice does no harm. Whoever mirrors owns what our definitions have there: what is
+    beyond the source, such as a relation taken out while no node ran, is deleted before anything is decided.
 
     Args:
         source: Ours.
@@ -55,9 +55,13 @@ class RelationMirror:
             await asyncio.sleep(self._retry_s)
 
     async def _follow_until_broken(self) -> None:
+        # Read before the snapshot, which then has all that another node may have written there already.
+        there = await self._checker.relations()
         revision, relations = await self._source.snapshot()
-        if relations:
-            await self._checker.write([RelationChange(revision, Operation.TOUCH, each) for each in relations])
+        # What is no more goes first: until then it would give rights.
+        corrections = changes_between(there, frozenset(relations), revision=revision)
+        if corrections:
+            await self._checker.write(corrections)
         self._idle.set()
         async for changes in self._source.changes(revision):
             self._idle.clear()

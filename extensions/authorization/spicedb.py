@@ -16,11 +16,11 @@ import structlog
 from authzed.api import v1
 from authzed.api.v1.watch_service_pb2 import WatchKind
 
-from channels.relations import Operation, RelationChange
+from channels.relations import Operation, Relation, RelationChange
 from extensions.authorization.ports import Check, CheckerUnavailableError, Watcher
 from extensions.authorization.schema import Schema
 from extensions.authorization.spicedb_client import Connection, SpiceDBClient
-from extensions.authorization.spicedb_ids import item_of, object_of, relationship_of
+from extensions.authorization.spicedb_ids import item_of, object_of, relation_of, relationship_of
 
 log = structlog.get_logger()
 
@@ -130,6 +130,26 @@ class SpiceDBChecker:
             token = response.written_at.token
             self._wrote_until_s = asyncio.get_running_loop().time() + _QUANTIZATION_S
         return token
+
+    async def relations(self) -> frozenset[Relation]:
+        """Return every relation of our definitions' objects, as of now.
+
+        Raises:
+            CheckerUnavailableError: If they could not be read.
+        """
+        client = self._connected()
+        found: set[Relation] = set()
+        for definition in self._schema.definitions:
+            request = v1.ReadRelationshipsRequest(
+                consistency=v1.Consistency(fully_consistent=True),
+                relationship_filter=v1.RelationshipFilter(resource_type=definition),
+            )
+            try:
+                async for response in client.ReadRelationships(request, metadata=client.metadata):
+                    found.add(relation_of(response.relationship))
+            except grpc.aio.AioRpcError as error:
+                raise CheckerUnavailableError(error.code().name) from None
+        return frozenset(found)
 
     def _connected(self) -> SpiceDBClient:
         if self._client is None:

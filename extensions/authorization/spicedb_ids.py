@@ -46,6 +46,14 @@ def relationship_of(relation: Relation) -> v1.Relationship:
     )
 
 
+def relation_of(relationship: v1.Relationship) -> Relation:
+    """Undo :func:`relationship_of`."""
+    subject = relationship.subject
+    return Relation(
+        *object_of(relationship.resource), relationship.relation, *object_of(subject.object), subject.optional_relation
+    )
+
+
 def object_of(reference: v1.ObjectReference) -> tuple[str, str]:
     """Return (type, id) of a reference."""
     return reference.object_type, from_spicedb(reference.object_id)
