@@ -28,6 +28,8 @@ from channels.services.tasks import TaskChanging
 from channels.stores.port import CareStore
 
 _UNOBSERVED: Final = Unobserved()
+#: Seconds to wait at most until new relations have reached the permission checker of this process.
+MOST_SETTLING_S: Final = 1.0
 
 
 class Ports(NamedTuple):
@@ -63,6 +65,7 @@ class CareService:
         reading = TaskReading(ports.store, presenter)
         subjects = Subjects(ports.store, presenter, ports.clock, ports.new_id)
         feeds = Feeds(ports.store, presenter, ports.clock, ports.new_id)
+        self._relations = ports.store.signals.relations
         #: Name of each operation to what runs it. Its body's schema is ``body.`` and the name.
         self.operations: Final[Mapping[str, Operation]] = {
             "task.create": changing.create,
@@ -106,4 +109,7 @@ class CareService:
             check(f"body.{operation}", body)
         except SchemaViolationError as violation:
             raise InvalidBodyError.of(violation) from violation
-        return await run(caller, msgspec.convert(body, dict[str, Any]), key)
+        reply = await run(caller, msgspec.convert(body, dict[str, Any]), key)
+        # Callers may read what they wrote: the rights that follow from it are known before they are answered.
+        await self._relations.taken_in(MOST_SETTLING_S)
+        return reply

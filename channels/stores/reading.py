@@ -178,14 +178,21 @@ class SqlReads(ABC):
         oldest = await self._first(queries.OLDEST_CHANGE)
         if oldest and after_revision + 1 < oldest["revision"]:
             raise RelationsTrimmedError
-        while True:
-            seen = self.signals.relations.count
-            rows = await self._rows(queries.CHANGES, (after_revision,))
-            if rows:
-                after_revision = rows[-1]["revision"]
-                yield [_change_of(row) for row in rows]
-            else:
-                await self.signals.relations.wait(seen, LOOK_AGAIN_S)
+        signal = self.signals.relations
+        signal.followers += 1
+        try:
+            while True:
+                seen = signal.count
+                rows = await self._rows(queries.CHANGES, (after_revision,))
+                if rows:
+                    after_revision = rows[-1]["revision"]
+                    yield [_change_of(row) for row in rows]
+                else:
+                    # Whoever asks for more has taken in what he was given.
+                    signal.take_in(seen)
+                    await signal.wait(seen, LOOK_AGAIN_S)
+        finally:
+            signal.followers -= 1
 
 
 def entry_of(row: Found) -> OutboxEntry:

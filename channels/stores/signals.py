@@ -40,6 +40,35 @@ class Signal:
             self._waiting.discard(future)
 
 
+class FollowedSignal(Signal):
+    """A signal of something that is followed, so that whoever caused it can wait until it was taken in.
+
+    Attributes:
+        followers: How many follow now. With none there is nothing to wait for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.followers = 0
+        self._taken_in = 0
+        self._progress = Signal()
+
+    def take_in(self, seen: int) -> None:
+        """A follower has taken in all that happened up to ``seen``."""
+        if seen > self._taken_in:
+            self._taken_in = seen
+            self._progress.fire()
+
+    async def taken_in(self, timeout_s: float) -> None:
+        """Return when all that has happened until now was taken in, or after ``timeout_s``."""
+        target = self.count
+        while self.followers and self._taken_in < target:
+            seen = self._progress.count
+            await self._progress.wait(seen, timeout_s)
+            if self._progress.count == seen:
+                return
+
+
 #: Seconds a waiter waits at most before it looks by itself: a signal of another process may be lost.
 LOOK_AGAIN_S: Final = 1.0
 
@@ -49,7 +78,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.outbox = Signal()
-        self.relations = Signal()
+        self.relations = FollowedSignal()
         self.switches = Signal()
 
     def fire_for(self, commit: Commit) -> None:
