@@ -115,7 +115,8 @@ class TestServerKeepsToIt:
         sarah = await care.page(SARAH, f"/task/{task['id']}", f"/task_list/team/{EAST}")
         await rollout.switch("live_updates", 0)
         await rollout.told(sarah)
-        service = await care.page(SERVICE, f"/task/{task['id']}")  # has everything, so it hears when the change went out
+        # A service has everything, so it hears when the change has gone out.
+        service = await care.page(SERVICE, f"/task/{task['id']}")
         task = await care.change(task, notes="unheard")
         await next_event(service, "task.updated")
         await rollout.switch("live_updates", 100)
