@@ -17,6 +17,7 @@ _ENDS: Final = (
     "expired",
     "queue_overflow",
     "kicked",
+    "refused",
     "inactive",
     "token_expired",
     "unacknowledged",

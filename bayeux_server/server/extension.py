@@ -49,7 +49,12 @@ class Extension:
         """See what was accepted, just before it goes to the broker. May return another publication to go instead."""
 
     def outgoing_meta(self, session: ServerSession | None, reply: Reply) -> Awaitable[None] | None:
-        """Complete the reply to any message, meta or publish."""
+        """Complete the reply to any message, meta or publish.
+
+        One that raises refuses the message even now: what a handshake or a subscribe did is taken back, an unsubscribe
+        is not carried out, a connect's events travel all the same. A publish and a disconnect that were carried out
+        stay so: the reply says that they were, and what was raised is logged.
+        """
 
     def outgoing(self, publication: Publication, delivery: Delivery) -> Awaitable[None] | None:
         """Complete an event: once for each view of it, not for each subscriber."""

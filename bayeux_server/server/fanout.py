@@ -19,6 +19,7 @@ from bayeux_server.server.core import DeliveredListener
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks, run
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.listeners import tell
 from bayeux_server.server.session import ServerSession
 
 log = structlog.get_logger()
@@ -216,11 +217,7 @@ class Fanout:
 
     def _tell_delivered(self, delivery: Delivery, sessions: int) -> None:
         self._observer.delivered(sessions)
-        for listener in self._on_delivered:
-            try:
-                listener(delivery, sessions)
-            except Exception:
-                log.exception("listener.failed")
+        tell(self._on_delivered, delivery, sessions)
 
     def _policy(self, channel: ChannelId) -> ViewPolicy | None:
         if not self._policies:
@@ -229,11 +226,7 @@ class Fanout:
 
     def _tell_listeners(self, channels: Iterable[ServerChannel], publication: Publication) -> None:
         for channel in channels:
-            for listener in channel.listeners:
-                try:
-                    listener(publication)
-                except Exception:
-                    log.exception("listener.failed")
+            tell(channel.listeners, publication)
 
 
 def _audience(channels: list[ServerChannel]) -> Collection[ServerSession]:

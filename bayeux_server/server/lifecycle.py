@@ -13,6 +13,7 @@ from bayeux_server.protocol.session_state import Event, State
 from bayeux_server.protocol.wire import encode
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.listeners import tell
 from bayeux_server.server.session import Pipe, ServerSession
 
 log = structlog.get_logger()
@@ -82,8 +83,7 @@ class Lifecycle:
         channel = self._core.channels.get(name)
         if channel is None or not self._core.channels.unsubscribe(session, name):
             return False
-        for listener in self._core.on_unsubscribed:
-            listener(session, channel.id, None)
+        tell(self._core.on_unsubscribed, session, channel.id, None)
         return True
 
     def _expire(self, session: ServerSession) -> None:

@@ -30,6 +30,7 @@ from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import run
+from bayeux_server.server.handlers import Settle
 from bayeux_server.server.handlers.connect import ConnectHandler
 from bayeux_server.server.handlers.handshake import HandshakeHandler
 from bayeux_server.server.handlers.publish import PublishHandler
@@ -72,7 +73,7 @@ class Pipeline:
         self._spawn = spawn
         self._handshake = HandshakeHandler(core, lifecycle)
         self.connect = ConnectHandler(core, lifecycle)
-        self._subscribe = SubscribeHandler(core)
+        self._subscribe = SubscribeHandler(core, lifecycle)
         self._unsubscribe = UnsubscribeHandler(core, lifecycle)
         self.publish = PublishHandler(core)
 
@@ -115,6 +116,7 @@ class Pipeline:
         """Process a message into ``reply``. Returns False if the reply comes later."""
         _describe(reply, message)
         session: ServerSession | None = None
+        settling: list[Settle] = []
         try:
             session = await self._session_of(message, origin, outcome)
             if isinstance(message, Malformed):
@@ -123,7 +125,7 @@ class Pipeline:
                 await self._see_incoming(session, message)
                 if session is not None and session.state is State.CLOSED:
                     session = None  # it ended while the extensions looked on, or by one of them
-                hold = await self._act(message, session, origin, reply, outcome, late, alone=alone)
+                hold = await self._act(message, session, origin, reply, settling, outcome, late, alone=alone)
                 if hold is not None:
                     outcome.hold, outcome.session = hold, session
                     return False
@@ -135,6 +137,8 @@ class Pipeline:
             log.exception("message.failed", kind=type(message).__name__.lower())
             _refuse(reply, RemoteError(500, (), "server_error"))
         await self._complete(message, session, reply)
+        for settle in settling:
+            settle(reply.successful is True)
         return True
 
     async def _session_of(self, message: Incoming, origin: Origin, outcome: Outcome) -> ServerSession | None:
@@ -166,6 +170,7 @@ class Pipeline:
         session: ServerSession | None,
         origin: Origin,
         reply: Reply,
+        settling: list[Settle],
         outcome: Outcome,
         late: LateAnswer,
         *,
@@ -178,13 +183,13 @@ class Pipeline:
         elif session is None:
             self._tell_unknown(message, reply)
         elif isinstance(message, Handshake):
-            await self._handshake.process(session, message, origin, reply)
+            await self._handshake.process(session, message, origin, reply, settling)
         elif isinstance(message, Connect):
             return self._connect(message, session, origin, reply, outcome, late, alone=alone)
         elif isinstance(message, Subscribe):
-            await self._subscribe.process(session, message)
+            await self._subscribe.process(session, message, settling)
         elif isinstance(message, Unsubscribe):
-            await self._unsubscribe.process(session, message)
+            self._unsubscribe.process(session, message, settling)
         elif isinstance(message, Disconnect):
             self._lifecycle.end(session, Event.DISCONNECT, "disconnect")
         return None
@@ -243,7 +248,7 @@ class Pipeline:
         if self._core.hooks.outgoing_meta_waits:
             self._spawn(self._complete_late(message, session, reply, deliveries, late))
             return
-        with _Refusing(reply):
+        with _Refusing(message, reply):
             for hook in self._core.hooks.outgoing_meta:
                 hook(session, reply)
         self._observe(message, reply)
@@ -276,12 +281,12 @@ class Pipeline:
         if session.dropped and isinstance(message, Connect):
             reply.extend("dropped", session.dropped)
             session.dropped = 0
-        with _Refusing(reply):
+        with _Refusing(message, reply):
             for extension in reversed(session.extensions):
                 extension.outgoing_meta(session, reply)
 
     async def _complete_server(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
-        with _Refusing(reply):
+        with _Refusing(message, reply):
             await run(self._core.hooks.outgoing_meta, session, reply)
         self._observe(message, reply)
 
@@ -290,23 +295,27 @@ class Pipeline:
 
 
 class _Refusing:
-    """Turns what a hook raises into a refusal of that one message."""
+    """Turns what a hook raises into a refusal of that one message.
 
-    __slots__ = ("_reply",)
+    A publish and a disconnect that were carried out cannot be taken back: their reply stays a success, for a client
+    that read otherwise would publish once more.
+    """
 
-    def __init__(self, reply: Reply) -> None:
+    __slots__ = ("_is_final", "_reply")
+
+    def __init__(self, message: Incoming, reply: Reply) -> None:
         self._reply = reply
+        self._is_final = reply.successful is True and isinstance(message, (Publish, Disconnect))
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, RemoteError):
-            _refuse(self._reply, error)
-        elif isinstance(error, Exception):
-            log.error("extension.failed", hook="outgoing_meta", exc_info=error)
-            _refuse(self._reply, RemoteError(500, (), "server_error"))
-        else:
+        if not isinstance(error, Exception):
             return error is None
+        if self._is_final or not isinstance(error, RemoteError):
+            log.error("extension.failed", hook="outgoing_meta", exc_info=error)
+        if not self._is_final:
+            _refuse(self._reply, error if isinstance(error, RemoteError) else RemoteError(500, (), "server_error"))
         return True
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from bayeux_server.errors import Overloaded
 from bayeux_server.protocol.session_state import Event
+from bayeux_server.server.listeners import tell
 from bayeux_server.server.session import ServerSession
 
 #: Called with a session and why it ended: "disconnect", "expired", "overflow", "kicked" and the like.
@@ -83,8 +84,7 @@ class SessionRegistry:
         self._ended[session.id] = reason
         if len(self._ended) > self._REMEMBERED:
             self._ended.popitem(last=False)
-        for listener in self.on_removed:
-            listener(session, reason)
+        tell(self.on_removed, session, reason)
 
     def _count(self, session: ServerSession, change: int) -> None:
         counters = [(self._per_address, session.address)]

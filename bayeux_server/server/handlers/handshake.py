@@ -2,14 +2,18 @@
 
 import inspect
 import re
+from functools import partial
 from typing import Final
 
 import structlog
+from msgspec import UNSET
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.messages import VERSION, Handshake, Reply
+from bayeux_server.protocol.session_state import Event
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
+from bayeux_server.server.handlers import Settle
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import ServerSession
 
@@ -31,8 +35,10 @@ class HandshakeHandler:
         session.identity = origin.identity
         return session
 
-    async def process(self, session: ServerSession, message: Handshake, origin: Origin, reply: Reply) -> None:
-        """Register the session and complete the reply.
+    async def process(
+        self, session: ServerSession, message: Handshake, origin: Origin, reply: Reply, settling: list[Settle]
+    ) -> None:
+        """Register the session and complete the reply. A session whose handshake is refused after all ends.
 
         Raises:
             RemoteError: 300 for a version we do not speak, 301 for no connection type in common, 403 if denied.
@@ -47,6 +53,7 @@ class HandshakeHandler:
             allowed = await allowed
         if not allowed:
             raise RemoteError(403, (), "handshake_denied")
+        settling.append(partial(self._settle, session, reply))
         self._core.binding.bind(session, origin)
         self._core.sessions.add(session)
         self._core.observer.session_added(session)
@@ -58,6 +65,11 @@ class HandshakeHandler:
         if session.resume_token is not None:
             reply.extend("resume", session.resume_token)
         log.info("session.began", session=session.short_id, transport=session.transport, user=session.user_id)
+
+    def _settle(self, session: ServerSession, reply: Reply, successful: bool) -> None:
+        if not successful:
+            self._lifecycle.end(session, Event.DISCONNECT, "refused")
+            reply.clientId = reply.ext = UNSET  # neither its id nor its resume token is worth anything
 
 
 def _too_new(minimum_version: str | None) -> bool:

@@ -1,12 +1,14 @@
 """``/meta/subscribe`` and ``/meta/unsubscribe``."""
 
 import inspect
+from functools import partial
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.channel_id import ChannelId, ChannelKind
 from bayeux_server.protocol.messages import Subscribe, Unsubscribe
 from bayeux_server.server.authorizer import Operation, authorized
 from bayeux_server.server.core import Core
+from bayeux_server.server.handlers import Settle
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import ServerSession
 
@@ -14,11 +16,12 @@ from bayeux_server.server.session import ServerSession
 class SubscribeHandler:
     """Puts sessions on channels, all that a message names or none."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, lifecycle: Lifecycle) -> None:
         self._core = core
+        self._lifecycle = lifecycle
 
-    async def process(self, session: ServerSession, message: Subscribe) -> None:
-        """Subscribe the session.
+    async def process(self, session: ServerSession, message: Subscribe, settling: list[Settle]) -> None:
+        """Subscribe the session. What it was not subscribed to before is taken back if the reply is refused after all.
 
         Raises:
             RemoteError: 403 or 405 naming the first channel that is refused; then nothing was subscribed.
@@ -29,11 +32,17 @@ class SubscribeHandler:
         fresh = [channel for channel in wanted if channel.name not in session.subscriptions]
         if len(session.subscriptions) + len(fresh) > self._core.bounds.max_subscriptions_per_session:
             raise RemoteError(403, [message.names[-1]], "too_many_subscriptions")
+        settling.append(partial(self._settle, session, fresh))
         for channel in fresh:
             self._core.channels.subscribe(session, channel)
         for channel in wanted:
             for listener in self._core.on_subscribed:
                 listener(session, channel, message)
+
+    def _settle(self, session: ServerSession, fresh: list[ChannelId], successful: bool) -> None:
+        if not successful:
+            for channel in fresh:
+                self._lifecycle.unsubscribe(session, channel.name)
 
     async def _permitted(self, session: ServerSession, name: str) -> ChannelId:
         channel = self._core.grammar.parse(name)
@@ -66,12 +75,18 @@ class UnsubscribeHandler:
         self._core = core
         self._lifecycle = lifecycle
 
-    async def process(self, session: ServerSession, message: Unsubscribe) -> None:
-        """Unsubscribe the session. What it was not subscribed to is a success.
+    def process(self, session: ServerSession, message: Unsubscribe, settling: list[Settle]) -> None:
+        """Have the session unsubscribed once the reply stands: taken back, it would have missed what came meanwhile.
+
+        What it was not subscribed to is a success.
 
         Raises:
-            RemoteError: 405 for a name that is no channel; then nothing was unsubscribed.
+            RemoteError: 405 for a name that is no channel; then nothing is unsubscribed.
         """
         channels = [self._core.grammar.parse(name) for name in message.names]
-        for channel in channels:
-            self._lifecycle.unsubscribe(session, channel.name)
+        settling.append(partial(self._settle, session, channels))
+
+    def _settle(self, session: ServerSession, channels: list[ChannelId], successful: bool) -> None:
+        if successful:
+            for channel in channels:
+                self._lifecycle.unsubscribe(session, channel.name)
