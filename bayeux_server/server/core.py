@@ -38,6 +38,10 @@ DeliveredListener = Callable[[Delivery, int], None]
 #: Called after a subscription was recorded or removed. ``message`` is None where the server itself did it.
 SubscriptionListener = Callable[[ServerSession, ChannelId, Subscribe | None], None]
 
+#: Called when a session may have lost or got a connection; :attr:`ServerSession.has_connection` says which is true now.
+#: Must return at once.
+ConnectionListener = Callable[[ServerSession], None]
+
 
 class Times(msgspec.Struct, frozen=True):
     """The times of connecting, in milliseconds.
@@ -94,6 +98,7 @@ class Core(msgspec.Struct, kw_only=True):
     connection_types: tuple[str, ...] = CONNECTION_TYPES
     on_subscribed: list[SubscriptionListener] = msgspec.field(default_factory=list)
     on_unsubscribed: list[SubscriptionListener] = msgspec.field(default_factory=list)
+    on_connection: list[ConnectionListener] = msgspec.field(default_factory=list)
     on_delivered: list[DeliveredListener] = msgspec.field(default_factory=list)
     #: While we drain, clients are told to come back after a time of their own within this one, not all at once.
     drain_jitter_ms: int = 0

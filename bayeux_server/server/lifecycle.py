@@ -37,12 +37,28 @@ class Lifecycle:
             session.timer.cancel()
         due_s = self._core.clock.now() + (self._core.times.max_interval_ms + after_ms) / 1_000
         session.timer = self._core.timers.call_at(due_s, lambda: self._expire(session))
+        self.tell_connection(session)
+
+    def attach(self, session: ServerSession, pipe: Pipe) -> None:
+        """Give a session an event stream. A held long-poll is answered: from now on events take the stream."""
+        previous, session.pipe = session.pipe, pipe
+        session.release(empty=True)
+        if previous is not None:
+            previous.end("superseded")
+        self._core.flush.mark(session)
+        self.tell_connection(session)
 
     def detach(self, session: ServerSession, pipe: Pipe) -> None:
         """A pipe is gone. If the session still used it, what comes next waits in the queue."""
         if session.pipe is pipe:
             session.pipe = None
             session.socket = None
+            self.tell_connection(session)
+
+    def tell_connection(self, session: ServerSession) -> None:
+        """Have the listeners look whether a session has a connection."""
+        for listener in self._core.on_connection:
+            listener(session)
 
     def end(self, session: ServerSession, event: Event, reason: str, *, reconnect: Reconnect = "none") -> None:
         """End a session: it leaves its channels, its held connect is answered, its pipe is closed.

@@ -188,6 +188,11 @@ class ServerSession:
         """Whether the session lives: after its handshake, before its end."""
         return self.state in (State.WAITING, State.HOLDING)
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether the client is there now: a pipe, or a connect that is held. Between two long-polls it is not."""
+        return self.pipe is not None or self.held is not None
+
     def on_overflow(self, callback: Callable[["ServerSession", int], None]) -> None:
         """Have ``callback`` called when the queue passes a limit, with how many messages were dropped for it.
 

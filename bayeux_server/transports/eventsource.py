@@ -35,7 +35,7 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
     )
     await response.prepare(request)
     stream = EventStream(context)
-    context.server.pipeline.connect.attach(session, stream)
+    context.server.lifecycle.attach(session, stream)
     try:
         await stream.run(response)
     except (ConnectionError, asyncio.CancelledError) as error:

@@ -49,8 +49,8 @@ class LockStore(Protocol):
         """Renew the session's locks on a task; return how many."""
         ...
 
-    async def lose(self, session_id: str, now_s: float) -> None:
-        """Give the session's locks the grace time."""
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> None:
+        """Give the session's locks the grace time, counted from when its connection was lost, ``gone_for_s`` ago."""
         ...
 
     async def resume(self, session_id: str, now_s: float) -> int:

@@ -91,11 +91,12 @@ class LockTable:
         """Renew the session's locks on a task; return how many. An ended lock stays ended: it must be asked for."""
         return sum(task == task_id for task, _ in self._renewed(session_id, now_ms, task_id))
 
-    def lose(self, session_id: str, now_ms: int) -> None:
+    def lose(self, session_id: str, now_ms: int, gone_for_ms: int = 0) -> None:
         """Give the session's locks the grace time, neither less nor more, from the first loss of its connection."""
+        expires_at_ms = now_ms - gone_for_ms + self.times.grace_ms
         for task_id, lock in self._held(session_id, now_ms):
             if not lock.lost:
-                self._put(task_id, replace(lock, lost=True, expires_at_ms=now_ms + self.times.grace_ms))
+                self._put(task_id, replace(lock, lost=True, expires_at_ms=expires_at_ms))
 
     def resume(self, session_id: str, now_ms: int) -> int:
         """Renew the locks of a session that came back in time; return how many."""

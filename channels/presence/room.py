@@ -84,6 +84,8 @@ class Room:
 
     Changes are collected for ``window_ms`` and told as the difference between what subscribers know and what is true
     then. So a join and a leave in one window cancel out, and one departure is one ``user_left``, whatever caused it.
+    What time brings about (a lease or typing that ends) was known beforehand and waits for no window: it is told at its
+    moment, with what else has changed.
 
     Args:
         times: Leases, window and bounds.
@@ -106,9 +108,11 @@ class Room:
     @property
     def due_ms(self) -> int | None:
         """When :meth:`differences` has work next, or None if never by itself."""
-        if self._changed_at_ms is not None:
-            return self._changed_at_ms + self._times.window_ms
-        return self._moments.next_ms()
+        lapse_ms = self._moments.next_ms()
+        if self._changed_at_ms is None:
+            return lapse_ms
+        closes_ms = self._changed_at_ms + self._times.window_ms
+        return closes_ms if lapse_ms is None else min(closes_ms, lapse_ms)
 
     def touch(self, touch: Touch, now_ms: int) -> None:
         """Take a sign of life. A session without a live lease becomes present by it."""
@@ -129,11 +133,11 @@ class Room:
         if occupant is not None and occupant.leases.pop(session_id, None) is not None:
             self._review(user_id, now_ms)
 
-    def lose(self, user_id: str, session_id: str, now_ms: int) -> None:
-        """Begin the grace time of a session whose connection was lost. A second loss does not prolong it."""
+    def lose(self, user_id: str, session_id: str, now_ms: int, gone_for_ms: int) -> None:
+        """Begin the grace time of a session that lost its connection so long ago. A second loss does not prolong it."""
         lease = self._lease(user_id, session_id)
         if lease is not None and lease.grace_until_ms is None:
-            lease.grace_until_ms = now_ms + self._times.grace_ms
+            lease.grace_until_ms = now_ms - gone_for_ms + self._times.grace_ms
             self._review(user_id, now_ms)
 
     def resume(self, user_id: str, session_id: str, now_ms: int) -> bool:
@@ -179,7 +183,7 @@ class Room:
                 if lease.ends_at_ms <= now_ms:
                     del occupant.leases[session_id]
                     self._ended.append(session_id)
-            self._review(user_id, now_ms, since_ms=moment_ms)
+            self._review(user_id, now_ms, since_ms=moment_ms - self._times.window_ms)
 
     def _review(self, user_id: str, now_ms: int, since_ms: int | None = None) -> None:
         occupant = self.occupants[user_id]

@@ -50,8 +50,12 @@ class PresenceStore(Protocol):
         """End a session's presence everywhere; return seconds until one of its tasks has something to tell."""
         ...
 
-    async def lose(self, session_id: str, now_s: float) -> float | None:
-        """Begin a session's grace time; return seconds until one of its tasks has something to tell."""
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> float | None:
+        """Begin a session's grace time, whose connection was lost ``gone_for_s`` ago: the grace time counts from then.
+
+        Returns:
+            Seconds until one of its tasks has something to tell.
+        """
         ...
 
     async def resume(self, session_id: str, now_s: float) -> int:

@@ -61,11 +61,11 @@ class PresenceTable:
         for task_id in list(self._tasks_of.get(session_id, ())):
             self.leave(task_id, session_id, now_ms)
 
-    def lose(self, session_id: str, now_ms: int) -> None:
-        """Begin the grace time of a session whose connection was lost."""
+    def lose(self, session_id: str, now_ms: int, gone_for_ms: int = 0) -> None:
+        """Begin the grace time of a session whose connection was lost ``gone_for_ms`` ago."""
         for task_id, user_id in self._tasks_of.get(session_id, {}).items():
             room = self._rooms[task_id]
-            room.lose(user_id, session_id, now_ms)
+            room.lose(user_id, session_id, now_ms, gone_for_ms)
             self._schedule(task_id, room)
 
     def resume(self, session_id: str, now_ms: int) -> int:

@@ -19,6 +19,7 @@ from channels.presence.model import PresenceTimes
 from channels.presence.store import PresenceStore
 from extensions.presence.backends.memory import MemoryLockStore, MemoryPresenceStore
 from extensions.presence.backends.redis import RedisLockStore, RedisPresenceStore
+from extensions.presence.connections import GAP_S
 from extensions.presence.extension import PresenceExtension
 from extensions.presence.metrics import count
 from extensions.presence.service import PresenceService
@@ -83,6 +84,7 @@ def presence(context: ExtensionContext) -> PresenceExtension:
             locks_given=config.locks != "off",
         ),
         teller,
+        gap_s=min(GAP_S, config.grace_ms / 2_000),
     )
     count(context.registry, extension, teller, by_task=config.metrics_by_task)
     context.add_readiness("presence", extension.unready)

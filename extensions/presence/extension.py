@@ -24,6 +24,7 @@ from bayeux_server.server.remote_call import RemoteCall
 from bayeux_server.server.session import ServerSession
 from channels.presence.messages import Leave, ReleaseLock, read_message
 from channels.presence.model import PresenceState
+from extensions.presence.connections import GAP_S, Connections
 from extensions.presence.people import person_of, presence_id
 from extensions.presence.service import PresenceService, Visitor
 from extensions.presence.sessions import LocalSessions, sees, task_of
@@ -33,7 +34,7 @@ from extensions.presence.ticker import Ticker
 log = structlog.get_logger()
 
 CHANNEL: Final = "/service/presence"
-#: How often connections are looked at, and expiries of other nodes' sessions are found.
+#: How often to look for what other nodes scheduled and cannot tell any more; what is due here has a timer of its own.
 SWEEP_S: Final = 1.0
 
 #: Says whether presence is switched on for a session's user.
@@ -48,6 +49,7 @@ class PresenceExtension(Extension):
         service: What messages do.
         teller: The road to subscribers.
         enabled: Whom presence is switched on for; everybody by default.
+        gap_s: For how long a connection may be missing before the stores hear of it.
 
     Attributes:
         teller: The road to subscribers; tells its listeners of what it published.
@@ -58,7 +60,13 @@ class PresenceExtension(Extension):
     name = "presence"
 
     def __init__(
-        self, server: BayeuxServer, service: PresenceService, teller: Teller, *, enabled: Enabled | None = None
+        self,
+        server: BayeuxServer,
+        service: PresenceService,
+        teller: Teller,
+        *,
+        enabled: Enabled | None = None,
+        gap_s: float = GAP_S,
     ) -> None:
         self._server = server
         self.service = service
@@ -70,7 +78,7 @@ class PresenceExtension(Extension):
         self._tasks: set[asyncio.Task[None]] = set()
         core = server.core
         self.ticker = Ticker(core.timers, core.clock, self._tick, longest_s=SWEEP_S)
-        self._look_at_s = 0.0
+        self._connections = Connections(self.sessions, service, core.clock, self._spawn, self.wake, gap_s)
         self._recover_at_s = 0.0
         server.service(CHANNEL)(self._receive)
 
@@ -93,6 +101,7 @@ class PresenceExtension(Extension):
         core = self._server.core
         core.on_subscribed.append(self._subscribed)
         core.on_unsubscribed.append(self._unsubscribed)
+        core.on_connection.append(self._connections.look)
         core.sessions.on_removed.append(self._removed)
         self.wake(0.0)
 
@@ -100,19 +109,19 @@ class PresenceExtension(Extension):
         """Stop without a noise: our sessions are in grace, and may come back on another node."""
         await self.ticker.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _, presence in self.sessions:
-            if not presence.lost:
-                await self.service.lose(presence.id)
+        await self._connections.lose_all()
 
     # ---- in
 
     def incoming_meta(self, session: ServerSession | None, message: Message) -> None:
-        """Notice a session that came back."""
-        self._seen(session)
+        """Take a sign of life."""
+        if session is not None:
+            self._connections.seen(session)
 
     def incoming(self, session: ServerSession | None, message: Publish) -> None:
-        """Notice a session that came back."""
-        self._seen(session)
+        """Take a sign of life."""
+        if session is not None:
+            self._connections.seen(session)
 
     async def _receive(self, call: RemoteCall) -> object:
         message = read_message(call.data)
@@ -127,6 +136,7 @@ class PresenceExtension(Extension):
             return None
         presence = self.sessions.add(session, presence_id(session))
         presence.note(message)
+        self._connections.look(session)
         async with self._turn(session):
             if _is_over(session):
                 return None
@@ -146,6 +156,7 @@ class PresenceExtension(Extension):
 
     def _removed(self, session: ServerSession, reason: str) -> None:
         presence = self.sessions.remove(session)
+        self._connections.forget(session)
         if presence is not None:
             self._spawn(session, lambda: self.service.end(presence.id), last=True)
         else:
@@ -173,26 +184,15 @@ class PresenceExtension(Extension):
             presence.states.pop(task_id, None)
             await self.service.leave_task(presence.id, task_id)
 
-    def _seen(self, session: ServerSession | None) -> None:
-        presence = None if session is None else self.sessions.get(session)
-        if session is not None and presence is not None:
-            presence.missed = 0
-            if presence.lost:
-                presence.lost = False
-                self._spawn(session, lambda: self.service.resume(presence.id))
-
     # ---- time
 
     async def _tick(self) -> float | None:
         now_s = self._server.core.clock.now()
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + SWEEP_S
-            for presence in self.sessions.newly_lost():
-                await self.service.lose(presence.id)
         if now_s >= self._recover_at_s:
             self._recover_at_s = now_s + UNSETTLED_S
             await self.teller.recover()
-        return await self.service.tick()
+        due_in_s = (self._connections.tick(), await self.service.tick())
+        return min((each for each in due_in_s if each is not None), default=None)
 
     # ---- inside
 

@@ -136,10 +136,10 @@ class PresenceService:
         self._expect(await self._presence.leave_all(session_id, self._wall()))
         await self._teller.tell_locks(await self._locks.release_session(session_id, self._wall()))
 
-    async def lose(self, session_id: str) -> None:
-        """Begin the grace time of a session whose connection was lost. Nobody hears of it yet."""
-        self._expect(await self._presence.lose(session_id, self._wall()))
-        await self._locks.lose(session_id, self._wall())
+    async def lose(self, session_id: str, gone_for_s: float = 0.0) -> None:
+        """Begin the grace time of a session whose connection was lost so long ago. Nobody hears of it yet."""
+        self._expect(await self._presence.lose(session_id, self._wall(), gone_for_s))
+        await self._locks.lose(session_id, self._wall(), gone_for_s)
 
     async def resume(self, session_id: str) -> None:
         """End the grace time of a session that came back. Nobody hears of it at all."""

@@ -16,14 +16,14 @@ class Presence(Struct):
     Attributes:
         id: The session's name in the stores.
         states: The state last declared on each task.
-        missed: For how many looks its connection has been gone.
-        lost: Whether its grace time has begun.
+        away_since_s: Since when its connection has been gone, by the server's clock; None while it is there.
+        told_away_s: What the stores believe of that; None if they believe the connection is there.
     """
 
     id: str
     states: dict[str, PresenceState] = field(default_factory=dict)
-    missed: int = 0
-    lost: bool = False
+    away_since_s: float | None = None
+    told_away_s: float | None = None
 
     def note(self, message: PresenceMessage) -> None:
         """Keep the state a message declares."""
@@ -37,10 +37,6 @@ class Presence(Struct):
                 self.states[task_id] = PresenceState.EDITING
             case _:
                 self.states.setdefault(task_id, PresenceState.VIEWING)
-
-
-#: A connection must be missing at two looks: between two long-polls it is missing for a moment.
-_LOOKS = 2
 
 
 class LocalSessions:
@@ -69,19 +65,6 @@ class LocalSessions:
     def remove(self, session: ServerSession) -> Presence | None:
         """Forget a session that ended."""
         return self._present.pop(session, None)
-
-    def newly_lost(self) -> list[Presence]:
-        """Look at every connection; return the sessions whose grace time begins now."""
-        lost = []
-        for session, presence in self._present.items():
-            if session.pipe is not None or session.held is not None:
-                presence.missed = 0
-            elif not presence.lost:
-                presence.missed += 1
-                if presence.missed >= _LOOKS:
-                    presence.lost = True
-                    lost.append(presence)
-        return lost
 
 
 def task_of(channel: ChannelId) -> str | None:

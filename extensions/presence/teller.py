@@ -54,10 +54,11 @@ class Teller:
     async def flush(self) -> float | None:
         """Tell all that is due of presence and locks; return seconds until there is more, None if nothing waits."""
         async with self._telling:
-            flushed = await self._presence.flush(self._wall())
-            await self._tell_presence(flushed.events)
+            # Locks first: who holds one is among those present.
             changes, locks_due_in_s = await self._locks.expire(self._wall())
             await self._tell_locks(changes)
+            flushed = await self._presence.flush(self._wall())
+            await self._tell_presence(flushed.events)
         return min((due for due in (flushed.due_in_s, locks_due_in_s) if due is not None), default=None)
 
     async def tell_locks(self, changes: Sequence[LockChange]) -> None:

@@ -132,6 +132,12 @@ class LockStoreContract:
         assert await store.resume("s1", at(13)) == 0
         assert (await store.acquire("task_1", "notes", MIKE, at(13))).granted
 
+    async def test_the_grace_time_counts_from_the_loss_and_not_from_when_it_was_told(self, store: LockStore) -> None:
+        await store.acquire("task_1", "notes", SARAH, at(0))
+        await store.lose("s1", at(10), gone_for_s=1.5)
+        assert (await store.expire(at(20.499)))[0] == []
+        assert told((await store.expire(at(20.5)))[0]) == [("cc_456", "notes", LockEnd.EXPIRED)]
+
     async def test_the_last_token_of_a_free_field_is_remembered(self, store: LockStore) -> None:
         assert await store.of_task("task_1", at(0)) == {}
         lock = (await store.acquire("task_1", "notes", SARAH, at(0))).lock

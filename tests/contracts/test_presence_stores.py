@@ -67,6 +67,7 @@ class TestRedisAgreesWithThePureCore:
             now_ms += rng.choice((0, 1, 37, 99, 100, 2_500, 5_000, 12_000))
             session, task = rng.choice(sorted(people)), rng.choice(("task_1", "task_2"))
             state = rng.choice((None, *PresenceState))
+            gone_for_s = rng.choice((0.0, 0.001, 1.0, 2.5))
             field = rng.choice(("notes", "title")) if state is PresenceState.TYPING else None
             cursor = rng.choice((None, CursorPosition("notes", rng.randrange(9))))
             sign = touch(people[session], session, state, field, cursor, task)
@@ -82,6 +83,8 @@ class TestRedisAgreesWithThePureCore:
                     results.append(sorted((await store.flush(now_s)).events, key=lambda e: (e.task_id, e.version)))
                 elif act == "resume":
                     results.append(await store.resume(session, now_s))
+                elif act == "lose":
+                    await store.lose(session, now_s, gone_for_s)
                 else:
                     await getattr(store, act)(session, now_s)
                 results.append(await store.snapshot(task, now_s))

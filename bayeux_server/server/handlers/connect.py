@@ -14,7 +14,7 @@ from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.lifecycle import Lifecycle
-from bayeux_server.server.session import Hold, Pipe, ServerSession
+from bayeux_server.server.session import Hold, ServerSession
 
 EVENT_SOURCE: Final = "eventsource"
 
@@ -107,6 +107,7 @@ class ConnectHandler:
         timer = self._core.timers.call_at(due_s, session.release)
         hold = Hold(let_go, takes_events=origin.pipe is None, timer=timer)
         session.hold(hold)
+        self._lifecycle.tell_connection(session)
         return hold
 
     def cancel(self, session: ServerSession, hold: Hold, origin: Origin) -> None:
@@ -114,14 +115,6 @@ class ConnectHandler:
         if session.cancel_hold(hold):
             self._count(origin.browser if self._counts(origin) else None, -1)
             self._lifecycle.expect_connect(session)
-
-    def attach(self, session: ServerSession, pipe: Pipe) -> None:
-        """Give a session an event stream. A held long-poll is answered: from now on events take the stream."""
-        previous, session.pipe = session.pipe, pipe
-        session.release(empty=True)
-        if previous is not None:
-            previous.end("superseded")
-        self._core.flush.mark(session)
 
     def _is_crowded(self, origin: Origin) -> bool:
         limit = self._core.bounds.max_held_per_browser

@@ -186,7 +186,7 @@ local operations = {
   lose = function()
     return each_live(args.session_id, nil, function(task, field, lock)
       if lock.lost then return end
-      lock.lost, lock.expires_at = true, now + times.grace_ms
+      lock.lost, lock.expires_at = true, now - args.gone_for_ms + times.grace_ms
       save_lock(task, field, lock)
     end)
   end,

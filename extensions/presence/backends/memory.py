@@ -37,9 +37,9 @@ class MemoryPresenceStore:
         self._table.leave_all(session_id, to_ms(now_s))
         return self._due_in_s(now_s)
 
-    async def lose(self, session_id: str, now_s: float) -> float | None:
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> float | None:
         """Begin a session's grace time."""
-        self._table.lose(session_id, to_ms(now_s))
+        self._table.lose(session_id, to_ms(now_s), to_ms(gone_for_s))
         return self._due_in_s(now_s)
 
     async def resume(self, session_id: str, now_s: float) -> int:
@@ -108,9 +108,9 @@ class MemoryLockStore:
         """Renew the session's locks on a task."""
         return self._table.renew(task_id, session_id, to_ms(now_s))
 
-    async def lose(self, session_id: str, now_s: float) -> None:
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> None:
         """Give the session's locks the grace time."""
-        self._table.lose(session_id, to_ms(now_s))
+        self._table.lose(session_id, to_ms(now_s), to_ms(gone_for_s))
 
     async def resume(self, session_id: str, now_s: float) -> int:
         """Renew the locks of a session that came back in time."""

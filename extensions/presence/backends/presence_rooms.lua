@@ -101,9 +101,10 @@ end
 
 local function due_of(task)
   local changed_at = number_of(task, 'changed_at')
-  if changed_at then return changed_at + times.window_ms end
+  local closes = changed_at and changed_at + times.window_ms
   local first = redis.call('ZRANGE', moments_key(task), 0, 0, 'WITHSCORES')
-  return first[2] and tonumber(first[2]) or nil
+  local lapses = first[2] and tonumber(first[2])
+  return closes and lapses and math.min(closes, lapses) or closes or lapses or nil
 end
 
 -- Note when the task needs a flush; return that moment. A deserted room needs none: its keys end by themselves.

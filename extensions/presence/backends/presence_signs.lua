@@ -61,7 +61,7 @@ end
 local function lose()
   return (each_lease(args.session_id, function(lease)
     if lease.grace_until then return false end
-    lease.grace_until = now + times.grace_ms
+    lease.grace_until = now - args.gone_for_ms + times.grace_ms
     return true
   end))
 end

@@ -50,7 +50,8 @@ local function snapshot(task)
   return found
 end
 
--- Find what has expired, and check it again: a lease renewed meanwhile has a later moment.
+-- Find what has expired, and check it again: a lease renewed meanwhile has a later moment. What time brings about waits
+-- for no window.
 local function lapse(task)
   local due = redis.call('ZRANGEBYSCORE', moments_key(task), '-inf', integer(now), 'WITHSCORES')
   for i = 1, #due, 2 do
@@ -65,7 +66,7 @@ local function lapse(task)
         record.leases[session] = nil
         forget(session, task)
       end
-      review(task, user, record, since)
+      review(task, user, record, since - times.window_ms)
     else
       redis.call('ZREM', moments_key(task), user)
     end

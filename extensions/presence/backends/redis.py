@@ -60,9 +60,9 @@ class RedisPresenceStore:
         """End a session's presence everywhere."""
         return _span(await self._run("leave_all", now_s, {"session_id": session_id}))
 
-    async def lose(self, session_id: str, now_s: float) -> float | None:
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> float | None:
         """Begin a session's grace time."""
-        return _span(await self._run("lose", now_s, {"session_id": session_id}))
+        return _span(await self._run("lose", now_s, {"session_id": session_id, "gone_for_ms": to_ms(gone_for_s)}))
 
     async def resume(self, session_id: str, now_s: float) -> int:
         """End a session's grace time."""
@@ -170,9 +170,9 @@ class RedisLockStore:
         """Renew the session's locks on a task."""
         return int(await self._run("renew", now_s, {"task_id": task_id, "session_id": session_id}))
 
-    async def lose(self, session_id: str, now_s: float) -> None:
+    async def lose(self, session_id: str, now_s: float, gone_for_s: float = 0.0) -> None:
         """Give the session's locks the grace time."""
-        await self._run("lose", now_s, {"session_id": session_id})
+        await self._run("lose", now_s, {"session_id": session_id, "gone_for_ms": to_ms(gone_for_s)})
 
     async def resume(self, session_id: str, now_s: float) -> int:
         """Renew the locks of a session that came back in time."""

@@ -201,24 +201,98 @@ class TestLeaving:
         self, world: World, sarah: Client, watched: Client
     ) -> None:
         await sarah.lose_connection()
-        await world.pass_time(11.9, hold=(watched,))
+        await world.pass_time(11.999, hold=(watched,))
         await sarah.come_back()
         await world.pass_time(60, hold=(watched, sarah))
         assert watched.heard() == []
 
-    async def test_a_connection_that_stays_away_leaves_once(self, world: World, sarah: Client, watched: Client) -> None:
+    @pytest.mark.parametrize("lost_after_s", [0, 0.3, 0.77, 24.9])
+    async def test_a_connection_that_stays_away_leaves_once_when_its_grace_time_ends(
+        self, world: World, sarah: Client, watched: Client, lost_after_s: float
+    ) -> None:
+        """Wherever in the sweep's second it was lost."""
+        await world.pass_time(lost_after_s, hold=(watched, sarah))
         await sarah.lose_connection()
-        await world.pass_time(11.9, hold=(watched,))
+        await world.pass_time(11.999, hold=(watched,))
         assert watched.heard() == []
-        await world.pass_time(2.3, hold=(watched,))
+        await world.pass_time(0.001, hold=(watched,))
         assert watched.heard_types() == ["presence.user_left"]
         await world.pass_time(100, hold=(watched,))
         assert watched.heard() == []
 
-    async def test_a_silent_page_is_gone_after_its_lease(self, world: World, sarah: Client, watched: Client) -> None:
-        await world.pass_time(299, hold=(watched, sarah))
+    async def test_outages_that_follow_each_other_have_a_grace_time_each(
+        self, world: World, sarah: Client, watched: Client
+    ) -> None:
+        for away_s in (0.5, 11.9, 1.1, 8, 11.9):
+            await sarah.lose_connection()
+            await world.pass_time(away_s, hold=(watched,))
+            await sarah.come_back()
+            await world.pass_time(0.2, hold=(watched,))
         assert watched.heard() == []
-        await world.pass_time(1.1, hold=(watched, sarah))
+        await sarah.lose_connection()
+        await world.pass_time(11.999, hold=(watched,))
+        assert watched.heard() == []
+        await world.pass_time(0.001, hold=(watched,))
+        assert watched.heard_types() == ["presence.user_left"]
+
+    async def test_the_gap_between_two_polls_is_told_to_no_store(
+        self, world: World, sarah: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await sarah.open()
+        told: list[str] = []
+
+        async def tell(session_id: str, gone_for_s: float = 0.0) -> None:
+            told.append(session_id)
+
+        monkeypatch.setattr(world.service, "lose", tell)
+        for _ in range(5):
+            await sarah.lose_connection()
+            await world.pass_time(0.9)
+            await sarah.come_back()
+        assert told == []
+
+    async def test_an_event_stream_that_comes_back_without_a_message_is_back(
+        self, world: World, sarah: Client, watched: Client
+    ) -> None:
+        await sarah.lose_connection()
+        await world.pass_time(5, hold=(watched,))
+        world.server.lifecycle.attach(sarah.session, sarah.connection)
+        await world.pass_time(20, hold=(watched,))
+        assert watched.heard() == []
+
+    async def test_a_store_that_was_away_hears_of_it_when_it_is_back(
+        self, world: World, sarah: Client, watched: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(_session_id: str, _gone_for_s: float = 0.0) -> None:
+            raise ConnectionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.service, "lose", away)
+            await sarah.lose_connection()
+            await world.pass_time(5, hold=(watched,))
+        await world.pass_time(6.999, hold=(watched,))
+        assert watched.heard() == []
+        await world.pass_time(0.001, hold=(watched,))
+        assert watched.heard_types() == ["presence.user_left"]
+
+    async def test_a_return_that_the_store_did_not_hear_of_is_told_again(
+        self, world: World, sarah: Client, watched: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(_session_id: str) -> None:
+            raise ConnectionError
+
+        await sarah.lose_connection()
+        await world.pass_time(5, hold=(watched,))
+        with monkeypatch.context() as patch:
+            patch.setattr(world.service, "resume", away)
+            await sarah.come_back()
+        await world.pass_time(30, hold=(watched, sarah))
+        assert watched.heard() == []
+
+    async def test_a_silent_page_is_gone_after_its_lease(self, world: World, sarah: Client, watched: Client) -> None:
+        await world.pass_time(299.7, hold=(watched, sarah))
+        assert watched.heard() == []
+        await world.pass_time(0.2, hold=(watched, sarah))
         assert watched.heard_types() == ["presence.user_left"]
 
     async def test_a_server_that_stops_makes_no_noise(self, world: World, sarah: Client, watched: Client) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from channels.presence.events import iso
+from channels.presence.model import to_ms
 from tests.support.client import PEERS, Client, Message
 from tests.support.manual_clock import ManualClock
 from tests.support.server import LocalServer, local_server
@@ -136,9 +138,11 @@ class TestOverTheWire:
     ) -> None:
         sarah, mike = pages
         await lose(server, sarah, mike)
+        lost_ms = to_ms(server.app.server.core.clock.wall())
         await pass_seconds(server, 16, mike)
         left = await mike.hears()
         assert (left["type"], left["user_id"]) == ("presence.user_left", "cc_456")
+        assert left["timestamp"] == iso(lost_ms + 12_000)
         await mike.tell("presence.state_changed", new_state="editing")
         server.advance(0.2)
         changed = await mike.hears()

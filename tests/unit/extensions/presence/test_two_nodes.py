@@ -26,7 +26,10 @@ class Node:
         presence = RedisPresenceStore(redis, own_clock=False)
         locks = RedisLockStore(redis, own_clock=False)
         self.teller = Teller(presence, locks, self._publish, lambda: cluster.now_s)
-        self.service = PresenceService(presence, locks, self.teller, wall=lambda: cluster.now_s, wake=lambda _: None)
+        self.woken_in_s: list[float] = []
+        self.service = PresenceService(
+            presence, locks, self.teller, wall=lambda: cluster.now_s, wake=self.woken_in_s.append
+        )
 
     async def _publish(self, channel: str, data: bytes) -> None:
         if not self.alive:
@@ -77,6 +80,31 @@ class TestTwoNodes:
         assert cluster.take_heard() == ["user_left"]
         snapshot = await cluster.other.service.snapshot("task_1")
         assert [user.user_id for user in snapshot.users or ()] == ["cc_789"]
+
+    async def test_the_node_that_lost_a_connection_tells_it_at_its_moment(self, cluster: Cluster) -> None:
+        await cluster.one.service.receive(SARAH, Join(task_id="task_1"))
+        cluster.now_s += 0.1
+        await cluster.one.service.tick()
+        cluster.take_heard()
+        cluster.one.woken_in_s.clear()
+        await cluster.one.service.lose("s1", gone_for_s=1.0)
+        assert cluster.one.woken_in_s == [pytest.approx(11.0)]
+        cluster.now_s += 10.999
+        await cluster.one.service.tick()
+        assert cluster.take_heard() == []
+        cluster.now_s += 0.001
+        await cluster.one.service.tick()
+        assert cluster.take_heard() == ["user_left"]
+
+    async def test_the_grace_time_of_a_node_that_dies_ends_at_the_others_sweep(self, cluster: Cluster) -> None:
+        await cluster.one.service.receive(SARAH, Join(task_id="task_1"))
+        cluster.now_s += 0.1
+        await cluster.one.service.tick()
+        cluster.take_heard()
+        await cluster.one.service.lose("s1")
+        cluster.now_s += 12
+        await cluster.other.service.tick()
+        assert cluster.take_heard() == ["user_left"]
 
     async def test_an_event_found_by_a_node_that_dies_is_told_by_the_other(self, cluster: Cluster) -> None:
         await cluster.one.service.receive(SARAH, Join(task_id="task_1"))
