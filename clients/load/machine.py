@@ -1,6 +1,8 @@
 """What the server, the harness and everything else on this machine use."""
 
+import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -14,7 +16,7 @@ class Snapshot:
         at_s: When, seconds (monotonic).
         server_cpu_s: CPU seconds of the server with its children, since they started.
         server_rss_bytes: Its resident memory.
-        harness_cpu_s: CPU seconds of this process with its children.
+        harness_cpu_s: CPU seconds of this process with its children, a server that it started apart.
         machine_cpu_s: CPU seconds of all processes of the machine, since boot.
     """
 
@@ -38,26 +40,30 @@ class Machine:
     def look(self) -> Snapshot:
         """Return what has been used until now."""
         times = psutil.cpu_times()
-        server_cpu_s, server_rss_bytes = _usage(self.pid) if self.pid is not None else (0.0, 0)
-        harness_cpu_s, _ = _usage(psutil.Process().pid)
+        server = _family(self.pid) if self.pid is not None else []
+        server_cpu_s, server_rss_bytes = _usage(server)
+        harness_cpu_s, _ = _usage(member for member in _family(os.getpid()) if member not in server)
         # What processes used: interrupts and a stolen CPU belong to none of them.
         busy_s = times.user + times.nice + times.system - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
         return Snapshot(time.monotonic(), server_cpu_s, server_rss_bytes, harness_cpu_s, busy_s)
 
 
-def _usage(pid: int) -> tuple[float, int]:
-    cpu_s, rss_bytes = 0.0, 0
+def _family(pid: int) -> list[psutil.Process]:
     try:
         process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return cpu_s, rss_bytes
-    for member in family:
+        return []
+
+
+def _usage(processes: Iterable[psutil.Process]) -> tuple[float, int]:
+    cpu_s, rss_bytes = 0.0, 0
+    for process in processes:
         try:
-            with member.oneshot():
-                times = member.cpu_times()
+            with process.oneshot():
+                times = process.cpu_times()
                 cpu_s += times.user + times.system
-                rss_bytes += member.memory_info().rss
+                rss_bytes += process.memory_info().rss
         except psutil.NoSuchProcess:
             continue
     return cpu_s, rss_bytes

@@ -69,6 +69,11 @@ class Session(ABC):
 
     # What every transport does alike.
 
+    @property
+    def handshake_ext(self) -> dict[str, Any]:
+        """``ext`` of the handshake, such as a token; may be empty."""
+        return self.fleet.handshake_ext
+
     def handshake(self) -> None:
         """Send /meta/handshake."""
         if self.is_over or self._is_shaking:
@@ -80,8 +85,8 @@ class Session(ABC):
             "supportedConnectionTypes": [self.connection_type],
             "id": self._next_id(),
         }
-        if self.fleet.handshake_ext:
-            message["ext"] = self.fleet.handshake_ext
+        if self.handshake_ext:
+            message["ext"] = self.handshake_ext
         self.send(_encode(message))
 
     def connect(self, *, at_once: bool = False) -> None:
