@@ -1,4 +1,5 @@
 // Drives a stock client, in Node and in a page alike: commands in, reports out.
+import { ReplayExtension } from './replay_extension.mjs';
 
 /** All transports the stock faye client may choose before the wanted one; disabled so that it takes that one. */
 const FAYE_BEFORE = {
@@ -28,12 +29,13 @@ export function driveFaye(Faye, transport, url, report) {
   };
 }
 
-export function driveCometd(library, transport, url, report, { ack }) {
+export function driveCometd(library, transport, url, report, { ack, replay, lastIds }) {
   const client = new library.CometD();
   for (const name of ['websocket', 'long-polling', 'callback-polling']) {
     if (name !== transport) client.unregisterTransport(name);
   }
   if (ack) client.registerExtension('ack', new library.AckExtension());
+  if (replay) client.registerExtension('replay', new ReplayExtension(replay, lastIds, report));
   client.configure({ url, backoffIncrement: 100, maxBackoff: 200, logLevel: 'warn', maxNetworkDelay: 20000 });
   const wanted = new Set();
   const subscribe = (channel) => {

@@ -21,11 +21,17 @@ Report = dict[str, Any]
 
 
 class StockClient(ABC):
-    """One client. What it does comes as reports, in order."""
+    """One client. What it does comes as reports, in order.
+
+    Attributes:
+        events: Channel and data of each event so far.
+        gaps: Where a gap was announced so far, ``reply`` or ``event``, and of which channel.
+    """
 
     def __init__(self) -> None:
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.events: list[Any] = []
+        self.gaps: list[list[str]] = []
 
     @abstractmethod
     async def command(self, name: str, *values: object) -> None:
@@ -39,6 +45,8 @@ class StockClient(ABC):
                 assert "failed" not in report, report
                 if "event" in report:
                     self.events.append((report["event"]["channel"], report["event"]["data"]))
+                if "gap" in report:
+                    self.gaps.append(report["gap"])
                 if kind in report:
                     return report[kind]
 
@@ -62,6 +70,13 @@ class StockClient(ABC):
         """Publish and wait for the reply."""
         await self.command("publish", channel, data)
         await self.until("published")
+
+    async def publish_until_it_arrives(self, channel: str) -> None:
+        """Publish again and again until an event comes: a new session subscribes at a moment of the library's own."""
+        number = 0
+        while not self.events:
+            number += 1
+            await self.publish(channel, number)
 
     async def transport(self) -> str:
         """Return the connection type in use."""

@@ -29,6 +29,11 @@ FROM_OWN_ORIGIN = [
     ("cometd", "websocket"),
     ("cometd", "long-polling"),
 ]
+#: Every transport of each client, each from a page of an origin where the client has it.
+EVERYWHERE = [(*client, False) for client in FROM_OTHER_ORIGIN] + [
+    (*client, True) for client in FROM_OWN_ORIGIN if client not in FROM_OTHER_ORIGIN
+]
+every_client = pytest.mark.parametrize(("library", "transport", "own"), EVERYWHERE)
 
 
 class TestStockClientInChromium:
@@ -44,15 +49,15 @@ class TestStockClientInChromium:
     ) -> None:
         await _works(page, shared_server.base, library, transport, shared_server.url)
 
-    @pytest.mark.parametrize(("library", "transport"), FROM_OTHER_ORIGIN)
+    @every_client
     async def test_gets_what_was_published_while_its_connection_was_cut(
-        self, library: str, transport: str, shared_server: ServerProcess, page: "Page", other_origin: str
+        self, library: str, transport: str, own: bool, shared_server: ServerProcess, page: "Page", other_origin: str
     ) -> None:
         channel = f"/page/cut/{library}/{transport}"
         async with tcp_proxy(shared_server.port) as proxy, aiohttp.ClientSession() as http:
             publisher = await Client(WebSocketPeer(http, shared_server.url)).begin()
-            url = f"http://127.0.0.1:{proxy.port}/bayeux"
-            client = await page_client(page, other_origin, library, transport, url)
+            base = f"http://127.0.0.1:{proxy.port}"
+            client = await page_client(page, base if own else other_origin, library, transport, f"{base}/bayeux")
             await client.connect()
             await client.subscribe(channel)
             await publisher.publish(channel, "before")
@@ -64,6 +69,21 @@ class TestStockClientInChromium:
             proxy.restore()
             assert await client.until_events(4) == [(channel, data) for data in ("before", 0, 1, 2)]
             await publisher.peer.close()
+
+    @every_client
+    async def test_goes_on_after_a_restart_of_the_server(
+        self, library: str, transport: str, own: bool, own_server: ServerProcess, page: "Page", other_origin: str
+    ) -> None:
+        origin = own_server.base if own else other_origin
+        client = await page_client(page, origin, library, transport, own_server.url)
+        await client.connect()
+        await client.subscribe("/restart")
+        own_server.stop()
+        await client.until("down")
+        own_server.start()
+        await client.until("up")
+        await client.publish_until_it_arrives("/restart")
+        assert await client.transport() == transport
 
 
 async def _works(page: "Page", origin: str, library: str, transport: str, url: str) -> None:

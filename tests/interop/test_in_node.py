@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.interop.stock_client import StockClient, node_client
+from tests.interop.stock_client import node_client
 from tests.support.server import ServerProcess
 from tests.support.tcp_proxy import tcp_proxy
 
@@ -64,14 +64,7 @@ class TestStockClientInNode:
             await client.until("down")
             own_server.start()
             await client.until("up")
-            await self._publish_until_it_arrives(client)
-
-    async def _publish_until_it_arrives(self, client: StockClient) -> None:
-        # The new session has to subscribe again, which the stock clients do at a moment of their own.
-        number = 0
-        while not client.events:
-            number += 1
-            await client.publish("/restart", number)
+            await client.publish_until_it_arrives("/restart")
 
     @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
     async def test_with_acknowledgement_gets_each_event_once_over_a_cut_connection(
