@@ -1,6 +1,7 @@
 """The server's Prometheus metrics. Labels have few values, known beforehand: never a channel, a session or a user."""
 
 import asyncio
+import itertools
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -9,6 +10,7 @@ from bayeux_server.server.core import CONNECTION_TYPES
 from bayeux_server.server.observer import Observer
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.session import ServerSession
+from bayeux_server.tallies import CounterTally, HistogramTally
 
 _KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
 _CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500", "503")
@@ -47,14 +49,20 @@ class Metrics(Observer):
         super().__init__()
         self.registry = registry
         self._sessions = sessions
-        messages = Counter("bayeux_messages_total", "Messages processed", ["kind"], registry=registry)
-        self._messages = {kind: messages.labels(kind) for kind in _KINDS}
-        refused = Counter("bayeux_refusals_total", "Messages refused", ["kind", "code"], registry=registry)
-        self._refused = {(kind, code): refused.labels(kind, code) for kind in _KINDS for code in (*_CODES, "other")}
-        self._publications = Counter("bayeux_publications_total", "Publications fanned out", registry=registry)
-        self._deliveries = Counter("bayeux_deliveries_total", "Events queued for sessions", registry=registry)
-        self._audience = Histogram(
-            "bayeux_audience_sessions", "Sessions a publication reached", buckets=_AUDIENCE, registry=registry
+        self._messages = CounterTally(
+            "bayeux_messages", "Messages processed", ["kind"], [(kind,) for kind in _KINDS], registry=registry
+        ).counts
+        self._refused = CounterTally(
+            "bayeux_refusals",
+            "Messages refused",
+            ["kind", "code"],
+            itertools.product(_KINDS, (*_CODES, "other")),
+            registry=registry,
+        ).counts
+        self._publications = CounterTally("bayeux_publications", "Publications fanned out", registry=registry).counts
+        self._deliveries = CounterTally("bayeux_deliveries", "Events queued for sessions", registry=registry).counts
+        self._audience = HistogramTally(
+            "bayeux_audience_sessions", "Sessions a publication reached", _AUDIENCE, registry=registry
         )
         self._held = Gauge("bayeux_held_connects", "Connects held now", registry=registry)
         ends = Counter("bayeux_session_ends_total", "Sessions ended", ["reason"], registry=registry)
@@ -73,11 +81,8 @@ class Metrics(Observer):
             "bayeux_broker_lost_publications_total", "Publications lost between nodes", registry=registry
         )
         self._lag = Histogram("bayeux_loop_lag_seconds", "Lateness of the loop", buckets=_SECONDS, registry=registry)
-        self._request_seconds = Histogram(
-            "bayeux_request_seconds",
-            "Time to process a batch, without holding",
-            buckets=_SECONDS,
-            registry=registry,
+        self._request_seconds = HistogramTally(
+            "bayeux_request_seconds", "Time to process a batch, without holding", _SECONDS, registry=registry
         )
 
     def broker_gap(self, lost: int | None) -> None:
@@ -86,15 +91,15 @@ class Metrics(Observer):
 
     def message(self, kind: str, error: str | None) -> None:
         """See :meth:`Observer.message`."""
-        self._messages[kind].inc()
+        self._messages[kind,] += 1
         if error is not None:
             code = error[:3]
-            self._refused[kind, code if code in _CODES else "other"].inc()
+            self._refused[kind, code if code in _CODES else "other"] += 1
 
     def delivered(self, deliveries: int) -> None:
         """See :meth:`Observer.delivered`."""
-        self._publications.inc()
-        self._deliveries.inc(deliveries)
+        self._publications[()] += 1
+        self._deliveries[()] += deliveries
         self._audience.observe(deliveries)
 
     def session_removed(self, session: ServerSession, reason: str) -> None:

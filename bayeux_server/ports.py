@@ -1,6 +1,6 @@
 """What the server needs from outside, as protocols. Each has two adapters at least and one contract suite for all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -30,8 +30,11 @@ class Broker(Protocol):
             OSError: If the broker cannot be reached.
         """
 
-    async def publish(self, publication: Publication) -> None:
-        """Carry a publication to every node, this one included. Returns when it cannot be lost by us any more.
+    def publish(self, publication: Publication) -> Awaitable[None] | None:
+        """Carry a publication to every node, this one included.
+
+        Returns:
+            None if it cannot be lost by us any more, else what to wait for until that is so.
 
         Raises:
             OSError: If the broker cannot be reached; the publication may or may not have been carried.

@@ -37,7 +37,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class RequestLog:
     """Names requests, and logs each when it ends.
 
-    A WebSocket or an event stream is one request: its line comes when it closes, and tells how long it was open.
+    An event stream is one request: its line comes when it closes, and tells how long it was open. A WebSocket's comes
+    when it has opened.
 
     Args:
         address: Returns the client's address, proxies seen through.

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from bayeux_server.errors import BodyError, RemoteError
 from bayeux_server.protocol.advice import ClientAdvice
-from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelKind
+from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId, ChannelKind
 from bayeux_server.protocol.messages import (
     META_CONNECT,
     META_DISCONNECT,
@@ -39,6 +39,10 @@ MAX_ID_BYTES: Final = 1_024
 VERSION_NUMBER: Final = re.compile(r"\d+(\.[A-Za-z0-9_-]+)*")
 
 encode: Final = msgspec.json.Encoder().encode
+
+
+#: The fields that every kind of :class:`Message` has.
+_Head = dict[str, Any]
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -92,7 +96,7 @@ class Reader:
         self._grammar = grammar
         self._max_depth = max_depth
         self.max_messages = max_messages
-        self._kinds: dict[str, Callable[[Envelope, Message], Message]] = {
+        self._kinds: dict[str, Callable[[Envelope, _Head], Message]] = {
             META_HANDSHAKE: _handshake,
             META_CONNECT: _connect,
             META_SUBSCRIBE: _subscribe,
@@ -137,19 +141,19 @@ class Reader:
     def _parse(self, envelope: Envelope) -> Message:
         if envelope.channel is UNSET:
             raise RemoteError(402, ["channel"], "missing")
-        head = Message(
-            channel=self._grammar.parse(envelope.channel),
-            id=_id(envelope.id),
-            client_id=envelope.clientId or None,
-            ext=None if envelope.ext is UNSET else self._checked("ext", envelope.ext, _decode_ext, "an object"),
-        )
+        head: _Head = {
+            "channel": self._grammar.parse(envelope.channel),
+            "id": _id(envelope.id),
+            "client_id": envelope.clientId or None,
+            "ext": None if envelope.ext is UNSET else self._checked("ext", envelope.ext, _decode_ext, "an object"),
+        }
         kind = self._kinds.get(envelope.channel)
         if kind is not None:
             return kind(envelope, head)
         return self._publish(envelope, head)
 
-    def _publish(self, envelope: Envelope, head: Message) -> Publish:
-        channel = head.channel
+    def _publish(self, envelope: Envelope, head: _Head) -> Publish:
+        channel: ChannelId = head["channel"]
         if channel.kind is ChannelKind.META:
             # Exact names only: anything else below /meta slipped past Faye's checks (CVE-2020-11020).
             raise RemoteError(403, [channel.name], "channel_denied")
@@ -158,7 +162,7 @@ class Reader:
         if envelope.data is UNSET:
             raise RemoteError(402, ["data"], "missing")
         self._check_depth("data", envelope.data)
-        return Publish(channel=channel, id=head.id, client_id=head.client_id, ext=head.ext, data=envelope.data)
+        return Publish(**head, data=envelope.data)
 
     def _checked(self, field: str, raw: Raw, decode: Callable[[Raw], Any], wanted: str) -> Any:
         self._check_depth(field, raw)
@@ -185,7 +189,7 @@ def check_utf8(text: bytes) -> None:
 
 def write(replies: Iterable[Reply | bytes]) -> bytes:
     """Return a JSON array of replies and of events that are JSON already."""
-    return b"[" + b",".join(item if isinstance(item, bytes) else encode(item) for item in replies) + b"]"
+    return b"[%b]" % b",".join([item if isinstance(item, bytes) else encode(item) for item in replies])
 
 
 def depth_of(text: bytes) -> int:
@@ -201,7 +205,7 @@ _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 
 
-def _handshake(envelope: Envelope, head: Message) -> Handshake:
+def _handshake(envelope: Envelope, head: _Head) -> Handshake:
     version = _required("version", envelope.version, _decode_text, "a string")
     minimum = envelope.minimumVersion
     oldest = None if minimum is UNSET else _field("minimumVersion", minimum, _decode_text, "a string")
@@ -212,7 +216,7 @@ def _handshake(envelope: Envelope, head: Message) -> Handshake:
     if not types:
         raise RemoteError(402, ["supportedConnectionTypes"], "empty")
     return Handshake(
-        **_head(head),
+        **head,
         version=version,
         minimum_version=oldest,
         supported_connection_types=types,
@@ -220,30 +224,26 @@ def _handshake(envelope: Envelope, head: Message) -> Handshake:
     )
 
 
-def _connect(envelope: Envelope, head: Message) -> Connect:
+def _connect(envelope: Envelope, head: _Head) -> Connect:
     return Connect(
-        **_head(head),
+        **head,
         connection_type=_required("connectionType", envelope.connectionType, _decode_text, "a string"),
         advice=_advice(envelope.advice),
     )
 
 
-def _subscribe(envelope: Envelope, head: Message) -> Subscribe:
+def _subscribe(envelope: Envelope, head: _Head) -> Subscribe:
     subscription, names = _subscription(envelope.subscription)
-    return Subscribe(**_head(head), subscription=subscription, names=names)
+    return Subscribe(**head, subscription=subscription, names=names)
 
 
-def _unsubscribe(envelope: Envelope, head: Message) -> Unsubscribe:
+def _unsubscribe(envelope: Envelope, head: _Head) -> Unsubscribe:
     subscription, names = _subscription(envelope.subscription)
-    return Unsubscribe(**_head(head), subscription=subscription, names=names)
+    return Unsubscribe(**head, subscription=subscription, names=names)
 
 
-def _disconnect(_envelope: Envelope, head: Message) -> Disconnect:
-    return Disconnect(**_head(head))
-
-
-def _head(head: Message) -> dict[str, Any]:
-    return {"channel": head.channel, "id": head.id, "client_id": head.client_id, "ext": head.ext}
+def _disconnect(_envelope: Envelope, head: _Head) -> Disconnect:
+    return Disconnect(**head)
 
 
 def _subscription(raw: Raw | UnsetType) -> tuple[Raw, tuple[str, ...]]:

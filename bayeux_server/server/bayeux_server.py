@@ -19,6 +19,7 @@ from bayeux_server.server.local_session import LocalSession
 from bayeux_server.server.pipeline import Pipeline
 from bayeux_server.server.remote_call import Handler
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import complete
 from bayeux_server.server.timers import Timer
 
 log = structlog.get_logger()
@@ -90,7 +91,7 @@ class BayeuxServer:
         if channel_id.is_pattern or channel_id.kind is not ChannelKind.BROADCAST:
             raise RemoteError(405, [channel], "channel_invalid")
         raw = data if isinstance(data, bytes) else encode(data)
-        await self.pipeline.publish.publish(Publication(channel_id, raw, lazy=lazy, kept=kept))
+        await complete(self.pipeline.publish.publish(Publication(channel_id, raw, lazy=lazy, kept=kept)))
 
     def service(self, pattern: str) -> Callable[[Handler], Handler]:
         """Return a decorator that serves remote calls on ``/service/...``; ``{name}`` segments become parameters."""

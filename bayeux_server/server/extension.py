@@ -24,6 +24,7 @@ from typing import Any
 from bayeux_server.protocol.messages import Message, Publication, Publish, Reply
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import Steps
 
 
 class Extension:
@@ -102,7 +103,6 @@ class Hooks:
         self.outgoing: list[Hook] = []
         #: Whether an outgoing hook is a coroutine function, so that fan-out has to wait for it.
         self.outgoing_waits = False
-        self.outgoing_meta_waits = False
 
     def add(self, extension: Extension) -> None:
         """Add an extension after those already there."""
@@ -123,16 +123,15 @@ class Hooks:
         self.outgoing_meta = _overridden(backward, "outgoing_meta")
         self.outgoing = _overridden(backward, "outgoing")
         self.outgoing_waits = any(map(inspect.iscoroutinefunction, self.outgoing))
-        self.outgoing_meta_waits = any(map(inspect.iscoroutinefunction, self.outgoing_meta))
 
 
 def _overridden(extensions: Iterable[Extension], name: str) -> list[Hook]:
     return [getattr(each, name) for each in extensions if getattr(type(each), name) is not getattr(Extension, name)]
 
 
-async def run(hooks: Iterable[Hook], *arguments: object) -> None:
+def run(hooks: Iterable[Hook], *arguments: object) -> Steps[None]:
     """Run hooks one after the other, waiting for those that want it."""
     for hook in hooks:
         result = hook(*arguments)
         if inspect.isawaitable(result):
-            await result
+            yield result

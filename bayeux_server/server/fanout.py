@@ -21,6 +21,7 @@ from bayeux_server.server.extension import Hooks, run
 from bayeux_server.server.flush import Flush
 from bayeux_server.server.listeners import tell
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import complete
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ class Fanout:
             if seen is None:
                 return None
             delivery = Delivery(seen)
-            await run(self._hooks.outgoing, seen, delivery)
+            await complete(run(self._hooks.outgoing, seen, delivery))
         except Exception:
             log.exception("view.failed", channel_kind=publication.channel.segments[0])
             return None
@@ -184,7 +185,7 @@ class Fanout:
         """Send once every hook, some of which are coroutine functions, has seen every delivery."""
         try:
             for publication, delivery, _ in prepared:
-                await run(self._hooks.outgoing, publication, delivery)
+                await complete(run(self._hooks.outgoing, publication, delivery))
         except Exception:
             log.exception("extension.failed", hook="outgoing")
             return

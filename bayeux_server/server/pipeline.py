@@ -37,6 +37,7 @@ from bayeux_server.server.handlers.publish import PublishHandler
 from bayeux_server.server.handlers.subscribe import SubscribeHandler, UnsubscribeHandler
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import Hold, ServerSession
+from bayeux_server.server.steps import Steps, complete
 
 log = structlog.get_logger()
 
@@ -62,6 +63,20 @@ class Outcome(msgspec.Struct):
     foreign: bool = False
 
 
+class _Batch(msgspec.Struct):
+    """What the messages of one request or frame have in common.
+
+    Attributes:
+        late: Called with the answer of a connect that was held.
+        alone: Whether the message has no company.
+    """
+
+    origin: Origin
+    late: LateAnswer
+    alone: bool
+    outcome: Outcome
+
+
 class Pipeline:
     """Processes batches of messages."""
 
@@ -77,8 +92,12 @@ class Pipeline:
         self._unsubscribe = UnsubscribeHandler(core, lifecycle)
         self.publish = PublishHandler(core)
 
-    async def process(self, batch: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Outcome:
-        """Process the messages of one request or frame.
+    async def process(self, messages: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Outcome:
+        """Process the messages of one request or frame. See :meth:`steps`."""
+        return await complete(self.steps(messages, origin, late))
+
+    def steps(self, messages: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Steps[Outcome]:
+        """Process the messages of one request or frame, waiting only where a policy or an extension does.
 
         Args:
             late: Called with the answer of a connect that was held.
@@ -87,48 +106,42 @@ class Pipeline:
             Overloaded: If there is no room for a session now.
         """
         started_s = self._core.clock.now()
-        outcome = Outcome([], [])
-        handshake = next((message for message in batch if _shakes_hands(message)), None)
-        for message in batch:
-            reply = Reply(successful=True)
-            if handshake is not None and message is not handshake:
-                _describe(reply, message)
-                # The session it means is not there yet, and we do not guess. One request makes one session.
-                _refuse(reply, RemoteError(403, (), "handshake_first"))
-                self._observe(message, reply)
-                outcome.replies.append(reply)
-                continue
-            if await self._process_one(message, origin, reply, outcome, late, alone=len(batch) == 1):
-                outcome.replies.append(reply)
+        batch = _Batch(origin, late, len(messages) == 1, Outcome([], []))
+        handshake = None if batch.alone else next(filter(_shakes_hands, messages), None)
+        for message in messages:
+            if handshake is None or message is handshake:
+                reply = yield from self._process_one(message, batch)
+            else:
+                reply = self._tell_to_shake_hands_first(message)
+            if reply is not None:
+                batch.outcome.replies.append(reply)
         self._core.observer.processed(self._core.clock.now() - started_s)
-        return outcome
+        return batch.outcome
 
-    async def _process_one(
-        self,
-        message: Incoming,
-        origin: Origin,
-        reply: Reply,
-        outcome: Outcome,
-        late: LateAnswer,
-        *,
-        alone: bool,
-    ) -> bool:
-        """Process a message into ``reply``. Returns False if the reply comes later."""
-        _describe(reply, message)
+    def _tell_to_shake_hands_first(self, message: Incoming) -> Reply:
+        """Refuse what comes with a handshake: its session is not there yet. One request makes one session."""
+        reply = _describe(message)
+        _refuse(reply, RemoteError(403, (), "handshake_first"))
+        self._observe(message, reply)
+        return reply
+
+    def _process_one(self, message: Incoming, batch: _Batch) -> Steps[Reply | None]:
+        """Process a message. Returns its reply, None if that comes later."""
+        reply = _describe(message)
         session: ServerSession | None = None
         settling: list[Settle] = []
         try:
-            session = await self._session_of(message, origin, outcome)
+            session = yield from self._session_of(message, batch)
             if isinstance(message, Malformed):
                 _refuse_wire(reply, message.error)
             else:
-                await self._see_incoming(session, message)
+                yield from self._see_incoming(session, message)
                 if session is not None and session.state is State.CLOSED:
                     session = None  # it ended while the extensions looked on, or by one of them
-                hold = await self._act(message, session, origin, reply, settling, outcome, late, alone=alone)
+                hold = yield from self._act(message, session, batch, reply, settling)
                 if hold is not None:
-                    outcome.hold, outcome.session = hold, session
-                    return False
+                    batch.outcome.hold, batch.outcome.session = hold, session
+                    return None
         except RemoteError as error:
             _refuse(reply, error)
         except Overloaded:
@@ -136,58 +149,52 @@ class Pipeline:
         except Exception:
             log.exception("message.failed", kind=type(message).__name__.lower())
             _refuse(reply, RemoteError(500, (), "server_error"))
-        await self._complete(message, session, reply)
+        yield from self._complete(message, session, reply)
         for settle in settling:
             settle(reply.successful is True)
-        return True
+        return reply
 
-    async def _session_of(self, message: Incoming, origin: Origin, outcome: Outcome) -> ServerSession | None:
+    def _session_of(self, message: Incoming, batch: _Batch) -> Steps[ServerSession | None]:
         if isinstance(message, Handshake):
-            return self._handshake.candidate(message, origin)
+            return self._handshake.candidate(message, batch.origin)
         session = self._core.sessions.get(message.client_id)
         if session is None:
             return None
         ext = None if isinstance(message, Malformed) else message.ext
-        allowed = self._core.binding.allows(session, origin, ext)
-        if inspect.isawaitable(allowed):
-            allowed = await allowed
+        allowed = self._core.binding.allows(session, batch.origin, ext)
+        if allowed is not True and inspect.isawaitable(allowed):
+            allowed = yield allowed
         if allowed and session.is_open:
             return session
         # As if it did not exist; nobody learns that an id he guessed or stole is a living one.
-        outcome.foreign = True
+        batch.outcome.foreign = True
         return None
 
-    async def _see_incoming(self, session: ServerSession | None, message: Message) -> None:
-        name = "incoming" if isinstance(message, Publish) else "incoming_meta"
-        await run(getattr(self._core.hooks, name), session, message)
+    def _see_incoming(self, session: ServerSession | None, message: Message) -> Steps[None]:
+        is_publish = isinstance(message, Publish)
+        hooks = self._core.hooks.incoming if is_publish else self._core.hooks.incoming_meta
+        if hooks:
+            yield from run(hooks, session, message)
         if session is not None:
             for extension in session.extensions:
-                await run([getattr(extension, name)], session, message)
+                hook = extension.incoming if is_publish else extension.incoming_meta
+                yield from run([hook], session, message)
 
-    async def _act(
-        self,
-        message: Message,
-        session: ServerSession | None,
-        origin: Origin,
-        reply: Reply,
-        settling: list[Settle],
-        outcome: Outcome,
-        late: LateAnswer,
-        *,
-        alone: bool,
-    ) -> Hold | None:
+    def _act(
+        self, message: Message, session: ServerSession | None, batch: _Batch, reply: Reply, settling: list[Settle]
+    ) -> Steps[Hold | None]:
         if isinstance(message, Publish):
             if session is None and message.client_id is not None:
                 raise RemoteError(402, (), "session_unknown")
-            await self.publish.process(session or self._sessionless(origin), message, reply)
+            yield from self.publish.process(session or self._sessionless(batch.origin), message, reply)
         elif session is None:
             self._tell_unknown(message, reply)
         elif isinstance(message, Handshake):
-            await self._handshake.process(session, message, origin, reply, settling)
+            yield from self._handshake.process(session, message, batch.origin, reply, settling)
         elif isinstance(message, Connect):
-            return self._connect(message, session, origin, reply, outcome, late, alone=alone)
+            return self._connect(message, session, batch, reply)
         elif isinstance(message, Subscribe):
-            await self._subscribe.process(session, message, settling)
+            yield from self._subscribe.process(session, message, settling)
         elif isinstance(message, Unsubscribe):
             self._unsubscribe.process(session, message, settling)
         elif isinstance(message, Disconnect):
@@ -210,28 +217,18 @@ class Pipeline:
         if reason is not None:
             reply.extend("reason", reason)
 
-    def _connect(
-        self,
-        message: Connect,
-        session: ServerSession,
-        origin: Origin,
-        reply: Reply,
-        outcome: Outcome,
-        late: LateAnswer,
-        *,
-        alone: bool,
-    ) -> Hold | None:
+    def _connect(self, message: Connect, session: ServerSession, batch: _Batch, reply: Reply) -> Hold | None:
         def answer(deliveries: list[Delivery], reconnect: str) -> None:
-            self._answer_late(message, session, reply, deliveries, reconnect, late)
+            self._answer_late(message, session, reply, deliveries, reconnect, batch.late)
 
-        result = self.connect.process(session, message, origin, answer, alone=alone)
+        result = self.connect.process(session, message, batch.origin, answer, alone=batch.alone)
         if isinstance(result, Hold):
             return result
         reply.advice = self._core.advice(interval_ms=result.interval_ms)
         if result.multiple_clients:
             reply.advice = msgspec.structs.replace(reply.advice, multiple_clients=True)
-        outcome.deliveries.extend(result.deliveries)
-        outcome.session = session
+        batch.outcome.deliveries.extend(result.deliveries)
+        batch.outcome.session = session
         return None
 
     def _answer_late(
@@ -245,32 +242,30 @@ class Pipeline:
     ) -> None:
         reply.advice = self._core.advice("none" if reconnect == "none" else "retry")
         self._complete_session(message, session, reply)
-        if self._core.hooks.outgoing_meta_waits:
-            self._spawn(self._complete_late(message, session, reply, deliveries, late))
+        completing = self._complete_late(message, session, reply, deliveries, late)
+        try:
+            awaited = next(completing)
+        except StopIteration:
             return
-        with _Refusing(message, reply):
-            for hook in self._core.hooks.outgoing_meta:
-                hook(session, reply)
-        self._observe(message, reply)
-        late(session, deliveries, reply)
+        self._spawn(complete(completing, awaited))
 
-    async def _complete_late(
+    def _complete_late(
         self,
         message: Connect,
         session: ServerSession,
         reply: Reply,
         deliveries: list[Delivery],
         late: LateAnswer,
-    ) -> None:
-        await self._complete_server(message, session, reply)
+    ) -> Steps[None]:
+        yield from self._complete_server(message, session, reply)
         late(session, deliveries, reply)
 
-    async def _complete(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
+    def _complete(self, message: Incoming, session: ServerSession | None, reply: Reply) -> Steps[None]:
         """Give the reply its clientId and let the extensions add theirs."""
         known = None if isinstance(message, Handshake) and not reply.successful else session
         if known is not None:
             self._complete_session(message, known, reply)
-        await self._complete_server(message, known, reply)
+        yield from self._complete_server(message, known, reply)
 
     def _complete_session(self, message: Incoming, session: ServerSession, reply: Reply) -> None:
         """Let the session add to its reply: in the very moment that the events of a connect's reply were taken.
@@ -281,13 +276,15 @@ class Pipeline:
         if session.dropped and isinstance(message, Connect):
             reply.extend("dropped", session.dropped)
             session.dropped = 0
-        with _Refusing(message, reply):
-            for extension in reversed(session.extensions):
-                extension.outgoing_meta(session, reply)
+        if session.extensions:
+            with _Refusing(message, reply):
+                for extension in reversed(session.extensions):
+                    extension.outgoing_meta(session, reply)
 
-    async def _complete_server(self, message: Incoming, session: ServerSession | None, reply: Reply) -> None:
-        with _Refusing(message, reply):
-            await run(self._core.hooks.outgoing_meta, session, reply)
+    def _complete_server(self, message: Incoming, session: ServerSession | None, reply: Reply) -> Steps[None]:
+        if self._core.hooks.outgoing_meta:
+            with _Refusing(message, reply):
+                yield from run(self._core.hooks.outgoing_meta, session, reply)
         self._observe(message, reply)
 
     def _observe(self, message: Incoming, reply: Reply) -> None:
@@ -324,19 +321,21 @@ def _shakes_hands(message: Incoming) -> bool:
     return isinstance(message, Handshake) or (isinstance(message, Malformed) and message.channel == META_HANDSHAKE)
 
 
-def _describe(reply: Reply, message: Incoming) -> None:
-    """Echo what the client needs to know its message by."""
+def _describe(message: Incoming) -> Reply:
+    """Return a reply that echoes what the client needs to know its message by."""
     if isinstance(message, Malformed):
+        reply = Reply(successful=True)
         if message.channel is not None:
             reply.channel = message.channel
         if message.subscription is not None:
             reply.subscription = message.subscription
     else:
-        reply.channel = message.channel.name
+        reply = Reply(channel=message.channel.name, successful=True)
         if isinstance(message, (Subscribe, Unsubscribe)):
             reply.subscription = message.subscription
     if message.id is not None:
         reply.id = message.id
+    return reply
 
 
 def _refuse(reply: Reply, error: RemoteError) -> None:

@@ -14,7 +14,7 @@ from bayeux_server.server.session import Identity
 from bayeux_server.transports.origins import OriginPolicy
 
 if TYPE_CHECKING:
-    from bayeux_server.transports.websocket import WebSocketConnection
+    from bayeux_server.transports.websocket_connection import WebSocketConnection
 
 BROWSER_COOKIE: Final = "BAYEUX_BROWSER"
 

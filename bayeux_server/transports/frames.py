@@ -19,6 +19,9 @@ CLOSE_TRY_AGAIN_LATER: Final = 1013
 _TEXT: Final = b"\x81"
 _BINARY: Final = b"\x82"
 _CLOSE: Final = b"\x88"
+_PONG: Final = b"\x8a"
+#: A ping with nothing in it.
+PING: Final = b"\x89\x00"
 
 
 def _frame(opcode: bytes, payload: bytes) -> bytes:
@@ -55,6 +58,11 @@ def close_frame(code: int, reason: str = "") -> bytes:
     return _frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
 
 
+def pong_frame(payload: bytes) -> bytes:
+    """Return the answer to a ping."""
+    return _frame(_PONG, payload)
+
+
 class MaskCheck:
     """Follows the frames of a client to see that each is masked, as RFC 6455, 5.1 asks; aiohttp lets it pass."""
 
@@ -66,7 +74,13 @@ class MaskCheck:
 
     def feed(self, data: bytes) -> bool:
         """Look at the next bytes received. Returns False as soon as a frame without a mask is seen."""
-        start, size = 0, len(data)
+        size = len(data)
+        if not self._skip and not self._head and size >= 8 and data[1] & 0x80:
+            # Nearly always it is one short frame, and whole.
+            code = data[1] & 0x7F
+            if size - 6 == code or (code == 126 and size - 8 == data[2] << 8 | data[3]):
+                return True
+        start = 0
         while start < size:
             if self._skip:
                 step = min(self._skip, size - start)

@@ -69,7 +69,9 @@ class ReplayBroker:
         if publication.kept and self._stamp.keeps(publication.channel):
             event_id = await self._history.append(publication.channel, to_entry(publication))
             publication = self._stamp.write(publication, event_id)
-        await self._inner.publish(publication)
+        carried = self._inner.publish(publication)
+        if carried is not None:
+            await carried
 
     async def stop(self) -> None:
         """See :meth:`Broker.stop`."""

@@ -11,7 +11,7 @@ from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.backends.redis import RedisBroker
 from bayeux_server.backends.redis import broker as redis_broker
 from bayeux_server.ports import Broker
-from tests.contracts.broker import BrokerContract, Node, publication, until
+from tests.contracts.broker import BrokerContract, Node, publication, publish, until
 from tests.support.services.redis import Redis
 
 PREFIX = "test:"
@@ -70,7 +70,7 @@ class TestBetweenNodes:
             await node.start()
         await asyncio.gather(
             *(
-                node.broker.publish(publication(data=b"%d" % (100 * which + number)))
+                publish(node.broker, publication(data=b"%d" % (100 * which + number)))
                 for number in range(50)
                 for which, node in enumerate(nodes)
             )
@@ -84,8 +84,8 @@ class TestBetweenNodes:
         here, there = Node(RedisBroker(redis_url, "here:")), Node(RedisBroker(redis_url, "there:"))
         await here.start()
         await there.start()
-        await here.broker.publish(publication(data=b"1"))
-        await there.broker.publish(publication(data=b"2"))
+        await publish(here.broker, publication(data=b"1"))
+        await publish(there.broker, publication(data=b"2"))
         assert (await here.wait_for(1), await there.wait_for(1)) == ([b"1"], [b"2"])
         await here.broker.stop()
         await there.broker.stop()
@@ -104,16 +104,16 @@ class TestOutage:
         own_redis.kill()
         await until(lambda: node.broker.unready() is not None)
         with pytest.raises(OSError, match="ConnectionError"):
-            await node.broker.publish(publication())
+            await publish(node.broker, publication())
         own_redis.start()
         await until(lambda: node.broker.unready() is None)
-        await node.broker.publish(publication(data=b'"again"'))
+        await publish(node.broker, publication(data=b'"again"'))
         assert await node.wait_for(1) == [b'"again"']
 
     async def test_what_others_published_while_it_was_cut_off_comes_when_it_is_back(
         self, own_redis: Redis, node: Node
     ) -> None:
-        await node.broker.publish(publication(data=b"1"))
+        await publish(node.broker, publication(data=b"1"))
         await node.wait_for(1)
         with capture_logs() as logs:
             own_redis.restart()
@@ -132,7 +132,7 @@ class TestOutage:
             if number == 150:
                 own_redis.restart()
             try:
-                await node.broker.publish(publication(data=b"%d" % number))
+                await publish(node.broker, publication(data=b"%d" % number))
             except OSError:
                 continue
             sent.append(b"%d" % number)
@@ -161,32 +161,32 @@ class TestLoss:
     async def test_publications_trimmed_away_while_it_was_cut_off(
         self, own_redis: Redis, node: Node, gaps: list[int | None]
     ) -> None:
-        await node.broker.publish(publication(data=b"1"))
+        await publish(node.broker, publication(data=b"1"))
         await node.wait_for(1)
         raw_publish(own_redis, b"5", 5)
         assert await node.wait_for(2) == [b"1", b"5"]
         assert gaps == [3]
 
     async def test_a_redis_that_came_back_empty(self, own_redis: Redis, node: Node, gaps: list[int | None]) -> None:
-        await node.broker.publish(publication(data=b"1"))
+        await publish(node.broker, publication(data=b"1"))
         await node.wait_for(1)
         with client(own_redis) as redis:
             redis.flushall()
         await until(lambda: bool(gaps))
-        await node.broker.publish(publication(data=b"2"))
+        await publish(node.broker, publication(data=b"2"))
         assert await node.wait_for(2) == [b"1", b"2"]
         assert gaps == [None]
 
     async def test_a_redis_that_lost_its_latest(self, own_redis: Redis, node: Node, gaps: list[int | None]) -> None:
         for number in (1, 2, 3):
-            await node.broker.publish(publication(data=b"%d" % number))
+            await publish(node.broker, publication(data=b"%d" % number))
         await node.wait_for(3)
         with client(own_redis) as redis:
             newest = redis.xrevrange("{test:broker}:stream", count=1)
             redis.xdel("{test:broker}:stream", newest[0][0])
             redis.set("{test:broker}:number", 2)
         await until(lambda: bool(gaps))
-        await node.broker.publish(publication(data=b"4"))
+        await publish(node.broker, publication(data=b"4"))
         assert await node.wait_for(4) == [b"1", b"2", b"3", b"4"]
 
     async def test_an_entry_nobody_can_read_stops_nothing(
@@ -203,10 +203,10 @@ class TestCost:
     async def test_publications_of_one_turn_share_a_round_trip(self, redis_url: str) -> None:
         node = Node(RedisBroker(redis_url, PREFIX))
         await node.start()
-        await node.broker.publish(publication())
+        await publish(node.broker, publication())
         with RedisClient.from_url(redis_url) as redis:
             redis.config_resetstat()
-            await asyncio.gather(*(node.broker.publish(publication()) for _ in range(400)))
+            await asyncio.gather(*(publish(node.broker, publication()) for _ in range(400)))
             stats = redis.info("commandstats")
         await node.broker.stop()
         assert stats["cmdstat_evalsha"]["calls"] == 1
@@ -215,7 +215,7 @@ class TestCost:
         node = Node(RedisBroker(redis_url, PREFIX, max_messages=200))
         await node.start()
         for _ in range(10):
-            await asyncio.gather(*(node.broker.publish(publication()) for _ in range(200)))
+            await asyncio.gather(*(publish(node.broker, publication()) for _ in range(200)))
         with RedisClient.from_url(redis_url) as redis:
             assert redis.xlen("{test:broker}:stream") <= 400
         await node.broker.stop()

@@ -18,7 +18,7 @@ class MemoryBroker:
         """See :meth:`Broker.start`."""
         self._on_publication = on_publication
 
-    async def publish(self, publication: Publication) -> None:
+    def publish(self, publication: Publication) -> None:
         """See :meth:`Broker.publish`.
 
         Raises:

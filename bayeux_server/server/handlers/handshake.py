@@ -16,6 +16,7 @@ from bayeux_server.server.core import Core
 from bayeux_server.server.handlers import Settle
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import Steps
 
 log = structlog.get_logger()
 
@@ -35,9 +36,9 @@ class HandshakeHandler:
         session.identity = origin.identity
         return session
 
-    async def process(
+    def process(
         self, session: ServerSession, message: Handshake, origin: Origin, reply: Reply, settling: list[Settle]
-    ) -> None:
+    ) -> Steps[None]:
         """Register the session and complete the reply. A session whose handshake is refused after all ends.
 
         Raises:
@@ -50,7 +51,7 @@ class HandshakeHandler:
             raise RemoteError(301, message.supported_connection_types[:10], "no_common_connection_type")
         allowed = self._core.policy.can_handshake(session, message)
         if inspect.isawaitable(allowed):
-            allowed = await allowed
+            allowed = yield allowed
         if not allowed:
             raise RemoteError(403, (), "handshake_denied")
         settling.append(partial(self._settle, session, reply))

@@ -10,6 +10,7 @@ from bayeux_server.protocol.messages import Publication, Publish, Reply
 from bayeux_server.server.authorizer import Operation, authorized
 from bayeux_server.server.core import Core
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import Steps
 
 log = structlog.get_logger()
 
@@ -20,13 +21,13 @@ class PublishHandler:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def process(self, session: ServerSession | None, message: Publish, reply: Reply) -> None:
+    def process(self, session: ServerSession | None, message: Publish, reply: Reply) -> Steps[None]:
         """Publish the message. On return the broker has it.
 
         Raises:
             RemoteError: 402 without a session where one is needed, 403 if denied, 503 if the broker is out of reach.
         """
-        await self._authorise(session, message)
+        yield from self._authorise(session, message)
         if message.channel.kind is ChannelKind.SERVICE:
             if session is not None and not self._core.remote_calls.start(session, message):
                 reply.extend("handled", False)
@@ -34,13 +35,13 @@ class PublishHandler:
         for hook in self._core.hooks.take_over:
             taken_over = hook(session, message)
             if inspect.isawaitable(taken_over):
-                taken_over = await taken_over
+                taken_over = yield taken_over
             if taken_over:
                 return
         # From here on nothing of the publisher's envelope is known: subscribers get what this makes, and no more.
-        await self.publish(Publication(message.channel, bytes(message.data), message.made_ext))
+        yield from self.publish(Publication(message.channel, bytes(message.data), message.made_ext))
 
-    async def publish(self, publication: Publication) -> None:
+    def publish(self, publication: Publication) -> Steps[None]:
         """Give a publication to the broker, by way of the ``publishing`` hooks.
 
         Raises:
@@ -49,27 +50,29 @@ class PublishHandler:
         for hook in self._core.hooks.publishing:
             replaced = hook(publication)
             if inspect.isawaitable(replaced):
-                replaced = await replaced
+                replaced = yield replaced
             if replaced is not None:
                 publication = replaced
         try:
-            await self._core.broker.publish(publication)
+            carried = self._core.broker.publish(publication)
+            if carried is not None:
+                yield carried
         except OSError:
             log.exception("broker.unavailable")
             raise RemoteError(503, (), "broker_unavailable") from None
 
-    async def _authorise(self, session: ServerSession | None, message: Publish) -> None:
+    def _authorise(self, session: ServerSession | None, message: Publish) -> Steps[None]:
         core, channel = self._core, message.channel
         authorizers = core.channels.authorizers(channel)
         if channel.kind is ChannelKind.BROADCAST and core.channels.get(channel.name) is None:
             may_create = core.policy.can_create(session, channel)
             if inspect.isawaitable(may_create):
-                may_create = await may_create
+                may_create = yield may_create
             if not (may_create and authorized(authorizers, Operation.CREATE, channel, session)):
                 raise _denied(session, message, "create_denied")
         may_publish = core.policy.can_publish(session, message)
-        if inspect.isawaitable(may_publish):
-            may_publish = await may_publish
+        if may_publish is not True and inspect.isawaitable(may_publish):
+            may_publish = yield may_publish
         if not (may_publish and authorized(authorizers, Operation.PUBLISH, channel, session)):
             raise _denied(session, message, "publish_denied")
 

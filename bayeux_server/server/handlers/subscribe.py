@@ -11,6 +11,7 @@ from bayeux_server.server.core import Core
 from bayeux_server.server.handlers import Settle
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.session import ServerSession
+from bayeux_server.server.steps import Steps
 
 
 class SubscribeHandler:
@@ -20,14 +21,17 @@ class SubscribeHandler:
         self._core = core
         self._lifecycle = lifecycle
 
-    async def process(self, session: ServerSession, message: Subscribe, settling: list[Settle]) -> None:
+    def process(self, session: ServerSession, message: Subscribe, settling: list[Settle]) -> Steps[None]:
         """Subscribe the session. What it was not subscribed to before is taken back if the reply is refused after all.
 
         Raises:
             RemoteError: 403 or 405 naming the first channel that is refused; then nothing was subscribed.
         """
         # Each member is authorised by itself: a list must not carry in what would be refused alone.
-        channels = [await self._permitted(session, name) for name in message.names]
+        channels: list[ChannelId] = []
+        for name in message.names:
+            channel = yield from self._permitted(session, name)
+            channels.append(channel)
         wanted = [channel for channel in dict.fromkeys(channels) if channel.kind is ChannelKind.BROADCAST]
         fresh = [channel for channel in wanted if channel.name not in session.subscriptions]
         if len(session.subscriptions) + len(fresh) > self._core.bounds.max_subscriptions_per_session:
@@ -44,7 +48,7 @@ class SubscribeHandler:
             for channel in fresh:
                 self._lifecycle.unsubscribe(session, channel.name)
 
-    async def _permitted(self, session: ServerSession, name: str) -> ChannelId:
+    def _permitted(self, session: ServerSession, name: str) -> Steps[ChannelId]:
         channel = self._core.grammar.parse(name)
         if channel.kind is ChannelKind.META or channel.name == "/service":
             raise RemoteError(403, [name], "subscribe_denied")
@@ -54,12 +58,12 @@ class SubscribeHandler:
         if existing is None:
             may_create = self._core.policy.can_create(session, channel)
             if inspect.isawaitable(may_create):
-                may_create = await may_create
+                may_create = yield may_create
             if not (may_create and self._authorized(Operation.CREATE, channel, session)):
                 raise RemoteError(403, [name], "create_denied")
         may_subscribe = self._core.policy.can_subscribe(session, channel)
         if inspect.isawaitable(may_subscribe):
-            may_subscribe = await may_subscribe
+            may_subscribe = yield may_subscribe
         if not (may_subscribe and self._authorized(Operation.SUBSCRIBE, channel, session)):
             raise RemoteError(403, [name], "subscribe_denied")
         return channel

@@ -26,7 +26,7 @@ class DisorderlyBroker(MemoryBroker):
         super().__init__()
         self.on_its_way: list[Publication] = []
 
-    async def publish(self, publication: Publication) -> None:
+    def publish(self, publication: Publication) -> None:
         self.on_its_way.append(publication)
 
     def bring(self, order: Sequence[int]) -> None:
