@@ -29,7 +29,8 @@ export function driveFaye(Faye, transport, url, report) {
   };
 }
 
-export function driveCometd(library, transport, url, report, { ack, replay, lastIds }) {
+/** Options: `ack` and `replay` ask for acknowledged and replayed delivery, `token` says who it is. */
+export function driveCometd(library, transport, url, report, { ack, replay, lastIds, token }) {
   const client = new library.CometD();
   for (const name of ['websocket', 'long-polling', 'callback-polling']) {
     if (name !== transport) client.unregisterTransport(name);
@@ -54,7 +55,7 @@ export function driveCometd(library, transport, url, report, { ack, replay, last
     up = reply.successful;
   });
   return {
-    connect: () => client.handshake(),
+    connect: () => client.handshake(token ? { ext: { auth: { token } } } : {}),
     subscribe: (channel) => { wanted.add(channel); subscribe(channel); },
     publish: (channel, data) =>
       client.publish(channel, data, (reply) => report(reply.successful ? { published: channel } : { failed: channel, error: reply.error })),

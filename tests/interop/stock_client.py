@@ -3,7 +3,7 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,21 @@ class StockClient(ABC):
     Attributes:
         events: Channel and data of each event so far.
         gaps: Where a gap was announced so far, ``reply`` or ``event``, and of which channel.
+        on_event: Called with channel and data of each event in the moment it comes.
     """
 
     def __init__(self) -> None:
+        self.on_event: list[Callable[[str, Any], object]] = []
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.events: list[Any] = []
         self.gaps: list[list[str]] = []
+
+    def report(self, report: Report) -> None:
+        """Take in a report."""
+        self.reports.put_nowait(report)
+        if "event" in report:
+            for told in self.on_event:
+                told(report["event"]["channel"], report["event"]["data"])
 
     @abstractmethod
     async def command(self, name: str, *values: object) -> None:
@@ -100,7 +109,7 @@ class NodeClient(StockClient):
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             if line.startswith(b"{"):
-                self.reports.put_nowait(json.loads(line))
+                self.report(json.loads(line))
 
 
 @asynccontextmanager
@@ -145,7 +154,7 @@ async def page_client(
     where a page came from before it lets it talk to this machine.
     """
     client = PageClient(page)
-    await page.expose_function("report", client.reports.put_nowait)
+    await page.expose_function("report", client.report)
     await page.route(f"{page_origin}/__test/**", _serve)
     await page.goto(f"{page_origin}/healthz")
     await page.set_content((HERE / "page.html").read_text())

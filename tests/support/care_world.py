@@ -53,6 +53,18 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
+async def found_clinic(store: CareStore) -> None:
+    """Put the clinic into an empty store."""
+    await store.commit(
+        Commit(
+            users=(SYSTEM, *PEOPLE),
+            teams=(Team(id=EAST, name="East"), Team(id="team_west", name="West")),
+            relations=tuple((Operation.TOUCH, relation(text)) for text in RELATIONS),
+        )
+    )
+    await store.commit(commit_of_member(None, JOHN))
+
+
 def token_of(user: User, **claims: Any) -> str:
     """A good token of a user, with ``claims`` over what is usual."""
     return KEY.token(user.user_id, **{"roles": [user.user_role], "name": user.user_name, **claims})
@@ -97,14 +109,7 @@ class CareWorld:
 
     async def prepare(self) -> None:
         """Put in the clinic."""
-        await self.store.commit(
-            Commit(
-                users=(SYSTEM, *PEOPLE),
-                teams=(Team(id=EAST, name="East"), Team(id="team_west", name="West")),
-                relations=tuple((Operation.TOUCH, relation(text)) for text in RELATIONS),
-            )
-        )
-        await self.store.commit(commit_of_member(None, JOHN))
+        await found_clinic(self.store)
         await self.granted((SARAH.user_id, "view_phi", "member", JOHN.id), (EVE.user_id, "view", "team", "team_west"))
 
         server = self.server.app.server

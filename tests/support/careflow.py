@@ -44,6 +44,35 @@ def task_updated(version: Any, *, task_id: str = "task_789", **fields: Any) -> b
     return json.dumps(event).encode()
 
 
+def produce(config: CareflowConfig, topic: str, key: str, *values: bytes) -> None:
+    """Write records as another service does, with a producer of its own; returns when the broker has each."""
+    from kafka import KafkaProducer  # takes a second to import
+
+    producer = KafkaProducer(bootstrap_servers=list(config.bootstrap_servers))
+    try:
+        for value in values:
+            producer.send(topic, key=key.encode(), value=value).get(timeout=20)
+    finally:
+        producer.close()
+
+
+def written(config: CareflowConfig, topic: str, count: int) -> list[Any]:
+    """Return the events of a topic in their order, each once by its id, when there are so many; blocks."""
+    from kafka import KafkaConsumer
+
+    found: dict[str, Any] = {}
+    consumer = KafkaConsumer(topic, bootstrap_servers=list(config.bootstrap_servers), auto_offset_reset="earliest")
+    try:
+        while len(found) < count:
+            for records in consumer.poll(timeout_ms=100).values():
+                for record in records:
+                    event = json.loads(record.value)
+                    found.setdefault(event["event_id"], event)
+    finally:
+        consumer.close()
+    return list(found.values())
+
+
 def user_joined(task_id: str = "task_789", user_id: str = "cc_456") -> bytes:
     """A ``presence.user_joined`` of another service, as JSON."""
     user = {"user_id": user_id, "user_name": "Sarah Johnson", "user_role": "care_coordinator", "state": "viewing"}

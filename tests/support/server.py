@@ -80,13 +80,15 @@ class ServerProcess(Service):
 
     Args:
         overrides: ``section.key=value`` as the command line takes them.
+        config: File below them.
     """
 
     name = "bayeux"
 
-    def __init__(self, *overrides: str) -> None:
+    def __init__(self, *overrides: str, config: Path | None = None) -> None:
         super().__init__()
         self._overrides = ("server.drain_ms=0", *overrides)
+        self._config = config
 
     @property
     def base(self) -> str:
@@ -100,9 +102,13 @@ class ServerProcess(Service):
 
     def command(self) -> list[str]:
         """Return the command line."""
+        config = [] if self._config is None else ["--config", str(self._config)]
         flags = [word for override in self._overrides for word in ("--set", override)]
-        program = str(Path(sys.executable).with_name("bayeux-server"))
-        return [program, "serve", "--port", str(self.port), *flags]
+        return [*self.program(), "serve", "--port", str(self.port), *config, *flags]
+
+    def program(self) -> list[str]:
+        """Return what is run."""
+        return [str(Path(sys.executable).with_name("bayeux-server"))]
 
     def is_ready(self) -> bool:
         """Tell whether its port is open."""

@@ -163,6 +163,19 @@ class Service(ABC):
         self.stop()
         self.start()
 
+    def wait(self, timeout_s: float) -> int:
+        """Wait until the service has ended by itself, and return its exit code; blocks.
+
+        Raises:
+            ServiceError: If it has not in time.
+        """
+        if self._process is None:
+            raise ServiceError(f"{self.name} is not running")
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ServiceError(f"{self.name} did not end in {timeout_s:.0f} s:\n{self._log_end()}") from None
+
     def suspend(self) -> None:
         """Freeze all its processes: connections stay open, nothing is answered."""
         os.killpg(self.pid, signal.SIGSTOP)

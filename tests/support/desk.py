@@ -1,0 +1,66 @@
+"""A coordinator who changes tasks over HTTP, of a server that may die meanwhile."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from channels.tasks.model import User
+from tests.support.care_world import EAST, JOHN
+from tests.support.production import Production, bearer
+
+
+class Desk:
+    """Sends each change until the server has acknowledged it, with the same key each time.
+
+    Args:
+        server: The server.
+        http: Sends.
+        user: Who sits there.
+    """
+
+    def __init__(self, server: Production, http: aiohttp.ClientSession, user: User) -> None:
+        self._server = server
+        self._http = http
+        self._headers = bearer(user)
+        self._restarts = 0
+        self._restarted = asyncio.Condition()
+
+    async def back(self) -> None:
+        """The server is there again."""
+        async with self._restarted:
+            self._restarts += 1
+            self._restarted.notify_all()
+
+    async def create(self, **fields: object) -> str:
+        """Create a task of the team, and return its id."""
+        body = {"title": "Contact member", "member_id": JOHN.id, "team_id": EAST, **fields}
+        return str((await self._send("POST", "/api/tasks", body, 201))["id"])
+
+    async def change(self, task_id: str, version: int) -> None:
+        """Change a task that has a version, and so give it the next."""
+        body = {"version": version, "changes": {"notes": f"after {version}"}}
+        headers = {"Idempotency-Key": f"{task_id}-{version}"}
+        task = await self._send("PATCH", f"/api/tasks/{task_id}", body, 200, headers)
+        assert task["version"] == version + 1
+
+    async def change_often(self, task_id: str, versions: range) -> None:
+        """Change a task at each of these versions, one after the other."""
+        for version in versions:
+            await self.change(task_id, version)
+
+    async def _send(
+        self, method: str, path: str, body: object, status: int, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        while True:
+            restarts = self._restarts
+            try:
+                async with self._http.request(
+                    method, self._server.base + path, json=body, headers={**self._headers, **(headers or {})}
+                ) as response:
+                    found: dict[str, Any] = await response.json()
+                    assert response.status == status, found
+                    return found
+            except aiohttp.ClientConnectionError:
+                async with self._restarted:
+                    await self._restarted.wait_for(lambda before=restarts: self._restarts > before)
