@@ -19,8 +19,8 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from extensions.careflow.backoff import Backoff
+from extensions.careflow.clients import connect
 from extensions.careflow.flow import Flow, Water
-from extensions.careflow.reach import check_reach
 from extensions.careflow.records import Partition, Record
 
 log = structlog.get_logger()
@@ -82,6 +82,7 @@ class ConsumerThread:
         self._flows: dict[Partition, Flow] = {}
         self._epoch = 0
         self._commits_under_way = 0
+        self._failures = 0
         self._lags: dict[Partition, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="careflow-consumer", daemon=True)
@@ -111,27 +112,22 @@ class ConsumerThread:
     # ---- on the thread
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping.is_set():
             consumer: Any = None
             try:
-                check_reach(self._options["bootstrap_servers"])
-                consumer = KafkaConsumer(**self._options)
+                consumer = connect(KafkaConsumer, self._options)
                 self.failure = None
                 consumer.subscribe(pattern=self._pattern, listener=_Listener(self, consumer))
                 self._read(consumer)
-                failures = 0
             except Exception as error:
                 # Any other exception is the library's own mistake: a new consumer is the remedy for that, too.
-                failures += 1
                 self._tell_failure(error)
-                self._stopping.wait(self._backoff.delay_s(failures))
+                self._stopping.wait(self._backoff.delay_s(self._failures))
             finally:
                 if consumer is not None:
                     self._close(consumer)
 
     def _read(self, consumer: Any) -> None:
-        failures = 0
         last_commit_s = 0.0
         while not self._stopping.is_set():
             try:
@@ -144,13 +140,12 @@ class ConsumerThread:
                     last_commit_s = now_s
                     self._commit(consumer)
                     self._measure(consumer)
-                failures, self.failure = 0, None
+                self._failures, self.failure = 0, None
             except KafkaError as error:
-                failures += 1
-                self._tell_failure(error)
-                if failures >= _MAX_FAILURES:
+                if self._failures + 1 >= _MAX_FAILURES:
                     raise
-                self._stopping.wait(self._backoff.delay_s(failures))
+                self._tell_failure(error)
+                self._stopping.wait(self._backoff.delay_s(self._failures))
 
     def _poll_ms(self) -> int:
         with self._lock:
@@ -249,8 +244,11 @@ class ConsumerThread:
         self._on_loop(self._sink.go_on, ())
 
     def _tell_failure(self, error: Exception) -> None:
+        self._failures += 1
         self.failure = type(error).__name__
-        log.warning("careflow.consumer_failed", error=self.failure)
+        # The first, and then ever more rarely: an outage of an hour is one story.
+        if self._failures & (self._failures - 1) == 0:
+            log.warning("careflow.consumer_failed", failures=self._failures, error=self.failure)
 
     def _on_loop(self, function: Any, *arguments: Any) -> None:
         if self._loop is not None:

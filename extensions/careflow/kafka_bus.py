@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from bayeux_server.server.clock import Clock
 from channels.timestamps import iso_utc_ms
 from extensions.careflow.backoff import Backoff
+from extensions.careflow.clients import connect
 from extensions.careflow.config import CareflowConfig
 from extensions.careflow.consumer import ConsumerThread
 from extensions.careflow.dead_letters import dead_letter_of, encode_letter
@@ -23,7 +24,6 @@ from extensions.careflow.lane import Lane, LaneParts, Sleep
 from extensions.careflow.metrics import Meters
 from extensions.careflow.ports import DeadLetters, Handle, Progress
 from extensions.careflow.producer import Message, ProducerThread
-from extensions.careflow.reach import check_reach
 from extensions.careflow.records import SHOWN_HEADER, Partition, Record
 
 log = structlog.get_logger()
@@ -176,8 +176,7 @@ def _create_topics(config: CareflowConfig, topics: Sequence[str]) -> None:
     pattern = re.compile(config.topics_pattern)
     wanted = [topic for topic in topics if pattern.fullmatch(topic) or topic == config.dead_letter_topic]
     with contextlib.suppress(KafkaError):
-        check_reach(config.bootstrap_servers)
-        admin: Any = KafkaAdminClient(**config.connection())
+        admin = connect(KafkaAdminClient, config.connection())
         try:
             missing = sorted(set(wanted) - set(admin.list_topics()))
             if missing:

@@ -8,10 +8,10 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from extensions.careflow.clients import connect
 from extensions.careflow.config import CareflowConfig
 from extensions.careflow.dead_letters import DeadLetter, decode_letter
 from extensions.careflow.producer import Message
-from extensions.careflow.reach import check_reach
 from extensions.careflow.records import BusUnavailableError
 
 Send = Callable[[Message], Awaitable[None]]
@@ -64,10 +64,8 @@ class KafkaDeadLetters:
     def _read(self, topic: str, number: int | None = None, *, first: int = 0, last: int | None = None) -> Iterator[Any]:
         """Yield the records of a topic, or of one of its partitions, that are there now."""
         try:
-            check_reach(self._config.bootstrap_servers)
-            consumer: Any = KafkaConsumer(
-                **self._config.connection(), enable_auto_commit=False, auto_offset_reset="earliest"
-            )
+            options = {**self._config.connection(), "enable_auto_commit": False, "auto_offset_reset": "earliest"}
+            consumer = connect(KafkaConsumer, options)
         except KafkaError as error:
             raise BusUnavailableError(type(error).__name__) from error
         try:

@@ -17,8 +17,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from msgspec import Struct
 
+from extensions.careflow.clients import connect
 from extensions.careflow.metrics import Meters
-from extensions.careflow.reach import check_reach
 from extensions.careflow.records import BusUnavailableError
 
 log = structlog.get_logger()
@@ -124,17 +124,13 @@ class ProducerThread:
                 # Given up while it waited: whoever sent it sends it again.
                 continue
             try:
-                producer = producer or self._connect()
+                producer = producer or connect(KafkaProducer, self._options)
                 self._send(producer, *waiting)
             except Exception as error:
                 self._settle(waiting[1], error)
         if producer is not None:
             with contextlib.suppress(KafkaError):
                 producer.close(timeout=_CLOSE_S)
-
-    def _connect(self) -> Any:
-        check_reach(self._options["bootstrap_servers"])
-        return KafkaProducer(**self._options)
 
     def _send(self, producer: Any, message: Message, acknowledged: "asyncio.Future[None]") -> None:
         sent = producer.send(message.topic, value=message.value, key=message.key, headers=list(message.headers))

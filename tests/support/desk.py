@@ -53,7 +53,7 @@ class Desk:
         self, method: str, path: str, body: object, status: int, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         while True:
-            restarts = self._restarts
+            before = self._restarts
             try:
                 async with self._http.request(
                     method, self._server.base + path, json=body, headers={**self._headers, **(headers or {})}
@@ -63,4 +63,5 @@ class Desk:
                     return found
             except aiohttp.ClientConnectionError:
                 async with self._restarted:
-                    await self._restarted.wait_for(lambda before=restarts: self._restarts > before)
+                    while self._restarts == before:
+                        await self._restarted.wait()
