@@ -1,49 +1,23 @@
-"""The broker stops and comes back."""
+"""The broker stops or is killed, and comes back."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from bayeux_server.server.clock import SystemClock
-from channels.stores.migrations import upgrade
-from channels.stores.sqlite import SqliteStore
-from extensions.careflow.extension import CareFlow
-from extensions.careflow.intake import Intake
-from extensions.careflow.kafka_bus import KafkaBus
-from extensions.careflow.metrics import Meters
-from extensions.careflow.seen import Seen
+from extensions.careflow.config import CareflowConfig
 from tests.contracts.event_bus import eventually
-from tests.support.care import Story, new_task
-from tests.support.careflow import kafka_config, task_updated
+from tests.support.care_world import SARAH
+from tests.support.careflow import kafka_config, produce, task_updated, written
+from tests.support.desk import Desk
+from tests.support.production import Production, found_clinic_at, fresh_token
+from tests.support.screens import Screen, python_screen
 
 if TYPE_CHECKING:
     from tests.support.services.kafka import Kafka
-
-CHANNEL = "/task/task_789"
-FOREIGN = "/task/foreign"
-
-
-class Screen:
-    """What subscribers were shown, by channel."""
-
-    def __init__(self) -> None:
-        self.shown: dict[str, list[int]] = {}
-
-    async def publish(self, channel: str, data: bytes, *, kept: bool = True) -> None:
-        self.shown.setdefault(channel, []).append(json.loads(data).get("version"))
-
-    async def sees(self, channel: str, versions: list[int]) -> None:
-        """Wait until exactly these versions were shown on a channel."""
-
-        async def there() -> bool:
-            return self.shown.get(channel, []) == versions
-
-        await eventually(there)
 
 
 @pytest.fixture
@@ -55,94 +29,109 @@ def broker() -> "Iterator[Kafka]":
         yield broker
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    await asyncio.to_thread(upgrade, f"sqlite:///{tmp_path / 'care.db'}")
-    store = SqliteStore(tmp_path / "care.db")
-    await store.start()
-    yield store
-    await store.stop()
+class Ward:
+    """A server in production, a coordinator, and somebody who looks on.
+
+    Attributes:
+        ours: A task that is changed over HTTP.
+        theirs: A task that another service changes by Kafka.
+    """
+
+    def __init__(self, server: Production, config: CareflowConfig, desk: Desk) -> None:
+        self.server = server
+        self.desk = desk
+        self.ours = self.theirs = ""
+        self._config = config
+
+    async def open(self) -> None:
+        """Create the tasks."""
+        self.ours, self.theirs = await self.desk.create(), await self.desk.create()
+
+    async def another_service_tells(self, version: int) -> None:
+        """Write an event of another service; returns when the broker has it."""
+        event = task_updated(version, task_id=self.theirs, task={"id": self.theirs})
+        await asyncio.to_thread(produce, self._config, self._config.topic_of("task.updated"), self.theirs, event)
+
+    async def is_ready(self, ready: bool) -> None:
+        """Wait until the server says that it is ready, or that it is not for want of Kafka."""
+
+        async def says_so() -> bool:
+            reason = await self.desk.unready()
+            return reason is None if ready else reason is not None and "kafka" in reason
+
+        await eventually(says_so)
+
+    async def other_services_hear(self, versions: list[int]) -> None:
+        """Wait until Kafka has these versions of our task, in this order and no others."""
+        count = len(versions)
+        events = await asyncio.to_thread(written, self._config, self._config.topic_of("task.updated"), self.ours, count)
+        assert [event["version"] for event in events] == versions
+
+    async def shows(self, screen: Screen, task_id: str, version: int) -> None:
+        """Wait until a task was shown up to a version, in order and without a hole."""
+        channel = f"/task/{task_id}"
+        await screen.until(lambda: len(screen.events(channel)) >= version)
+        assert screen.versions(channel) == list(range(1, version + 1))
+
+    @asynccontextmanager
+    async def screen(self) -> AsyncIterator[Screen]:
+        """Somebody looks at both tasks."""
+        channels = [f"/task/{self.ours}", f"/task/{self.theirs}"]
+        async with python_screen(self.server.url, fresh_token(SARAH), channels) as screen:
+            yield screen
 
 
 @pytest.fixture
-def screen() -> Screen:
-    return Screen()
+async def ward(tmp_path: Path, broker: "Kafka", redis_url: str, postgres_dsn: str) -> AsyncIterator[Ward]:
+    await found_clinic_at(postgres_dsn)
+    config = kafka_config(broker.bootstrap_servers, "outage", session_timeout_ms=1_000, send_timeout_ms=2_000)
+    server = Production(tmp_path, store_url=postgres_dsn, redis_url=redis_url, careflow=config)
+    with server:
+        async with Desk(server, SARAH) as desk:
+            ward = Ward(server, config, desk)
+            await ward.open()
+            yield ward
 
 
-@pytest.fixture
-async def care_flow(broker: "Kafka", store: SqliteStore, screen: Screen) -> AsyncIterator[CareFlow]:
-    config = kafka_config(broker.bootstrap_servers, "outage", send_timeout_ms=2_000)
-    meters = Meters(CollectorRegistry())
-    intake = Intake(screen, Seen(1_000), meters, topic_prefix=config.topic_prefix, max_record_bytes=100_000)
-    care_flow = CareFlow(config, KafkaBus(config, SystemClock(), meters), intake)
-    care_flow.relay(store)
-    await care_flow.start()
-    yield care_flow
-    await care_flow.stop()
-
-
-async def foreign(care_flow: CareFlow, version: int) -> None:
-    """Send an event of another service, again until the broker has it."""
-
-    async def sent() -> bool:
-        try:
-            await care_flow.ingest("task.updated", "foreign", task_updated(version, task_id="foreign"))
-        except OSError:
-            return False
-        return True
-
-    await eventually(sent)
-
-
+@pytest.mark.kafka
 class TestOutage:
-    async def test_changes_are_shown_meanwhile_and_sent_afterwards(
-        self, broker: "Kafka", store: SqliteStore, screen: Screen, care_flow: CareFlow
+    @pytest.mark.parametrize("end", ["stop", "kill"])
+    async def test_changes_are_shown_meanwhile_and_sent_afterwards(self, broker: "Kafka", ward: Ward, end: str) -> None:
+        async with ward.screen() as screen:
+            await ward.another_service_tells(2)
+            await ward.shows(screen, ward.theirs, 2)
+            await asyncio.to_thread(getattr(broker, end))
+
+            await ward.desk.change_often(ward.ours, range(1, 6))
+            await ward.shows(screen, ward.ours, 6)
+            await ward.is_ready(False)
+
+            # In this thread: the kernel ends a service together with the thread that started it.
+            broker.start()
+            await ward.is_ready(True)
+            await ward.other_services_hear([2, 3, 4, 5, 6])
+            await ward.another_service_tells(3)
+            await ward.shows(screen, ward.theirs, 3)
+            assert screen.contradictions == []
+
+    async def test_a_server_that_is_killed_meanwhile_starts_without_its_broker_and_loses_nothing(
+        self, broker: "Kafka", ward: Ward
     ) -> None:
-        story = Story()
-        task = new_task()
-        await store.commit(story.create(task))
-        await screen.sees(CHANNEL, [1])
-        await foreign(care_flow, 1)
-        await screen.sees(FOREIGN, [1])
+        async with ward.screen() as screen:
+            await ward.another_service_tells(2)
+            await ward.shows(screen, ward.theirs, 2)
+            await asyncio.to_thread(broker.stop)
+            await ward.desk.change_often(ward.ours, range(1, 4))
 
-        await asyncio.to_thread(broker.stop)
-        for number in (2, 3):
-            task, commit = story.edit(task, f"note {number}", seconds=number)
-            await store.commit(commit)
-            await screen.sees(CHANNEL, list(range(1, number + 1)))
-        assert (await store.backlog()).count > 0
+            ward.server.kill()
+            ward.server.start()
+            await ward.desk.back()
+            await ward.desk.change_often(ward.ours, range(4, 6))
+            await ward.shows(screen, ward.ours, 6)
 
-        async def unready() -> bool:
-            return care_flow.bus.unready() is not None
-
-        await eventually(unready)
-
-        # In this thread: the kernel ends a service together with the thread that started it.
-        broker.start()
-
-        async def all_sent() -> bool:
-            return (await store.backlog()).count == 0
-
-        async def ready() -> bool:
-            return care_flow.bus.unready() is None
-
-        await eventually(all_sent)
-        await eventually(ready)
-        await foreign(care_flow, 2)
-        await screen.sees(FOREIGN, [1, 2])
-        await screen.sees(CHANNEL, [1, 2, 3])
-
-    async def test_a_server_starts_without_its_broker(
-        self, broker: "Kafka", store: SqliteStore, screen: Screen
-    ) -> None:
-        await asyncio.to_thread(broker.stop)
-        config = kafka_config(broker.bootstrap_servers, "absent", send_timeout_ms=1_000)
-        meters = Meters(CollectorRegistry())
-        intake = Intake(screen, Seen(1_000), meters, topic_prefix=config.topic_prefix, max_record_bytes=100_000)
-        care_flow = CareFlow(config, KafkaBus(config, SystemClock(), meters, topics=["absent.task.created"]), intake)
-        care_flow.relay(store)
-        await care_flow.start()
-        await store.commit(Story().create(new_task()))
-        await screen.sees(CHANNEL, [1])
-        assert care_flow.bus.unready()
-        await care_flow.stop()
+            broker.start()
+            await ward.is_ready(True)
+            await ward.other_services_hear([2, 3, 4, 5, 6])
+            await ward.another_service_tells(3)
+            await ward.shows(screen, ward.theirs, 3)
+            assert screen.contradictions == []

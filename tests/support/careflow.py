@@ -56,8 +56,8 @@ def produce(config: CareflowConfig, topic: str, key: str, *values: bytes) -> Non
         producer.close()
 
 
-def written(config: CareflowConfig, topic: str, count: int) -> list[Any]:
-    """Return the events of a topic in their order, each once by its id, when there are so many; blocks."""
+def written(config: CareflowConfig, topic: str, task_id: str, count: int) -> list[Any]:
+    """Return a task's events in a topic in their order, each once by its id, when there are so many; blocks."""
     from kafka import KafkaConsumer
 
     found: dict[str, Any] = {}
@@ -65,8 +65,7 @@ def written(config: CareflowConfig, topic: str, count: int) -> list[Any]:
     try:
         while len(found) < count:
             for records in consumer.poll(timeout_ms=100).values():
-                for record in records:
-                    event = json.loads(record.value)
+                for event in (json.loads(record.value) for record in records if record.key == task_id.encode()):
                     found.setdefault(event["event_id"], event)
     finally:
         consumer.close()

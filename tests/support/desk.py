@@ -1,7 +1,7 @@
 """A coordinator who changes tasks over HTTP, of a server that may die meanwhile."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -11,20 +11,32 @@ from tests.support.production import Production, bearer
 
 
 class Desk:
-    """Sends each change until the server has acknowledged it, with the same key each time.
+    """Sends each change until the server has acknowledged it, with the same key each time; open while in use.
 
     Args:
         server: The server.
-        http: Sends.
         user: Who sits there.
     """
 
-    def __init__(self, server: Production, http: aiohttp.ClientSession, user: User) -> None:
+    def __init__(self, server: Production, user: User) -> None:
         self._server = server
-        self._http = http
-        self._headers = bearer(user)
+        self._user = user
         self._restarts = 0
         self._restarted = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        # A connection for each request: one kept from before a restart would be dead.
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._http = aiohttp.ClientSession(self._server.base, headers=bearer(self._user), connector=connector)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def unready(self) -> str | None:
+        """Return why the server says that it is not ready, None if it is."""
+        async with self._http.get("/readyz") as response:
+            return None if response.status == 200 else await response.text()
 
     async def back(self) -> None:
         """The server is there again."""
@@ -55,9 +67,7 @@ class Desk:
         while True:
             before = self._restarts
             try:
-                async with self._http.request(
-                    method, self._server.base + path, json=body, headers={**self._headers, **(headers or {})}
-                ) as response:
+                async with self._http.request(method, path, json=body, headers=headers) as response:
                     found: dict[str, Any] = await response.json()
                     assert response.status == status, found
                     return found
