@@ -15,7 +15,7 @@ SLICES: Final = 20
 
 
 async def drain(context: TransportContext, health: Health, drain_ms: int) -> None:
-    """Say that we are not ready, then answer the held polls and close the sockets, spread over ``drain_ms``."""
+    """Say that we are not ready, then answer the held connects and close what is open, spread over ``drain_ms``."""
     health.draining = True
     core = context.server.core
     core.drain_jitter_ms = max(core.drain_jitter_ms, drain_ms)
@@ -25,9 +25,19 @@ async def drain(context: TransportContext, health: Health, drain_ms: int) -> Non
     for number in range(SLICES if farewells and drain_ms else 0):
         for say_farewell in farewells[number::SLICES]:
             say_farewell()
-        await asyncio.sleep(drain_ms / SLICES / 1_000)
+        await _pass(context, drain_ms / SLICES / 1_000)
     for session in core.sessions:
         session.release()
     for socket in list(context.sockets):
         socket.go_away()
     log.info("drain.ended")
+
+
+async def _pass(context: TransportContext, seconds: float) -> None:
+    passed = asyncio.Event()
+    core = context.server.core
+    timer = core.timers.call_at(core.clock.now() + seconds, passed.set)
+    try:
+        await passed.wait()
+    finally:
+        timer.cancel()

@@ -57,8 +57,7 @@ class Lifecycle:
 
     def tell_connection(self, session: ServerSession) -> None:
         """Have the listeners look whether a session has a connection."""
-        for listener in self._core.on_connection:
-            listener(session)
+        tell(self._core.on_connection, session)
 
     def end(self, session: ServerSession, event: Event, reason: str, *, reconnect: Reconnect = "none") -> None:
         """End a session: it leaves its channels, its held connect is answered, its pipe is closed.

@@ -1,9 +1,8 @@
 """What the transports share: the server, its settings, and who a request comes from."""
 
 import ipaddress
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -11,10 +10,8 @@ from aiohttp import web
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.binding import Origin, new_browser
 from bayeux_server.server.session import Identity
+from bayeux_server.transports.open_sockets import OpenSockets
 from bayeux_server.transports.origins import OriginPolicy
-
-if TYPE_CHECKING:
-    from bayeux_server.transports.websocket_connection import WebSocketConnection
 
 BROWSER_COOKIE: Final = "BAYEUX_BROWSER"
 
@@ -31,7 +28,7 @@ class WireSettings(msgspec.Struct, frozen=True):
         idle_socket_timeout_s: How long a WebSocket without a session stays.
         write_timeout_s: How long a peer may take nothing of what is written to it.
         send_buffer_bytes: The kernel's send buffer per WebSocket; what a slow reader may hold there.
-        max_sockets: WebSockets open at once.
+        max_sockets: WebSockets and event streams open at once.
         max_sockets_per_address: The same of one address.
         cross_site_cookie: Make the browser cookie usable from pages on other sites (needs HTTPS).
         trusted_proxies: Addresses whose X-Forwarded-For is believed.
@@ -46,40 +43,6 @@ class WireSettings(msgspec.Struct, frozen=True):
     max_sockets_per_address: int = 10_000
     cross_site_cookie: bool = False
     trusted_proxies: tuple[str, ...] = ()
-
-
-class OpenSockets:
-    """The WebSockets that are open, within limits."""
-
-    def __init__(self, max_sockets: int, max_per_address: int) -> None:
-        self._max_sockets = max_sockets
-        self._max_per_address = max_per_address
-        self._sockets: set[WebSocketConnection] = set()
-        self._per_address: Counter[str] = Counter()
-
-    def __len__(self) -> int:
-        return len(self._sockets)
-
-    def __iter__(self) -> "Iterator[WebSocketConnection]":
-        return iter(list(self._sockets))
-
-    def full(self, address: str) -> str | None:
-        """Return which limit leaves no room for another socket of an address, None if there is room."""
-        if len(self._sockets) >= self._max_sockets:
-            return "too_many_sockets"
-        return "too_many_sockets_of_address" if self._per_address[address] >= self._max_per_address else None
-
-    def add(self, socket: "WebSocketConnection", address: str) -> None:
-        """Count a socket that has opened."""
-        self._sockets.add(socket)
-        self._per_address[address] += 1
-
-    def discard(self, socket: "WebSocketConnection", address: str) -> None:
-        """Forget a socket that is gone."""
-        self._sockets.remove(socket)
-        self._per_address[address] -= 1
-        if not self._per_address[address]:
-            del self._per_address[address]
 
 
 class TransportContext:
@@ -106,6 +69,17 @@ class TransportContext:
             identity=await self.identify(request),
             token=_bearer(request),
         )
+
+    def refuse_if_full(self, address: str) -> web.Response | None:
+        """Return the refusal of one more WebSocket or event stream of an address, None if there is room.
+
+        Its client goes on by long-polling, which is what there is room for.
+        """
+        full = self.sockets.full(address)
+        if full is None:
+            return None
+        self.server.core.observer.shed(full)
+        return web.Response(status=503, text=full, headers={"Retry-After": "5"})
 
     async def identify(self, request: web.Request) -> Identity | None:
         """Return whom the bearer token of a request names, None if there is none that is good."""

@@ -25,6 +25,9 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
             session = None
     if session is None:
         return web.Response(status=404, text="no such session")
+    refusal = context.refuse_if_full(origin.address)
+    if refusal is not None:
+        return refusal
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream; charset=utf-8",
@@ -33,10 +36,11 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
             "X-Accel-Buffering": "no",  # nginx would collect events until its buffer is full
         }
     )
-    await response.prepare(request)
-    stream = EventStream(context)
-    context.server.lifecycle.attach(session, stream)
+    stream = EventStream(context, session)
+    context.sockets.add(stream, origin.address)
     try:
+        await response.prepare(request)
+        context.server.lifecycle.attach(session, stream)
         await stream.run(response)
     except (ConnectionError, asyncio.CancelledError) as error:
         if request.transport is not None:
@@ -45,6 +49,7 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
         if isinstance(error, asyncio.CancelledError):
             raise
     finally:
+        context.sockets.discard(stream, origin.address)
         context.server.lifecycle.detach(session, stream)
     return response
 
@@ -52,7 +57,8 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
 class EventStream:
     """The pipe of one session. See :class:`bayeux_server.server.session.Pipe`."""
 
-    def __init__(self, context: TransportContext) -> None:
+    def __init__(self, context: TransportContext, session: ServerSession) -> None:
+        self._session = session
         self._clock = context.server.core.clock
         self._timers = context.server.core.timers
         self._write_timeout_s = context.settings.write_timeout_s
@@ -80,6 +86,11 @@ class EventStream:
         """See :meth:`Pipe.end`."""
         self._ended = True
         self._wake.set()
+
+    def go_away(self) -> None:
+        """See :meth:`LastingConnection.go_away`."""
+        self._session.release()
+        self.end("the server stops")
 
     async def run(self, response: web.StreamResponse) -> None:
         """Write what is pushed until the session or the connection ends.

@@ -17,11 +17,9 @@ _KEY_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 async def websocket(context: TransportContext, request: web.Request) -> web.StreamResponse:
     """Answer an upgrade, and take the connection over from aiohttp."""
     origin = await context.origin(request, "websocket")
-    full = context.sockets.full(origin.address)
-    if full is not None:
-        # Its client stays on long-polling from now on, which is what there is room for.
-        context.server.core.observer.shed(full)
-        return web.Response(status=503, text=full, headers={"Retry-After": "5"})
+    refusal = context.refuse_if_full(origin.address)
+    if refusal is not None:
+        return refusal
     negotiated = web.WebSocketResponse(protocols=(SUBPROTOCOL,)).can_prepare(request)
     if not negotiated.ok:
         return web.Response(status=400, text="this is no WebSocket handshake of version 13")

@@ -270,7 +270,9 @@ class WebSocketConnection(asyncio.Protocol):
             self._transport.close()
 
     def go_away(self) -> None:
-        """Close because the server stops; the sessions get no second chance here."""
+        """See :meth:`LastingConnection.go_away`."""
+        for session in self._sessions:
+            session.release()
         self._close(frames.CLOSE_GOING_AWAY, "the server stops")
 
     # ---- bounds

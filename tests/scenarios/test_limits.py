@@ -11,7 +11,7 @@ from bayeux_server.server.session import ServerSession
 from tests.conformance.http import SHAKE
 from tests.conformance.world import ALL, World
 from tests.scenarios.conftest import Scene
-from tests.support.client import PATIENCE_S, Client, WebSocketPeer
+from tests.support.client import PATIENCE_S, Client, EventSourcePeer, WebSocketPeer
 from tests.support.server import LocalServer
 
 Metric = Callable[..., float]
@@ -44,6 +44,25 @@ class TestSockets:
             assert metric(server, "bayeux_shed_total", limit=name) == 1
             await first.close()
             assert not (await world.socket()).closed
+
+    @pytest.mark.parametrize(
+        ("limit", "name"),
+        [("max_sockets", "too_many_sockets"), ("max_sockets_per_address", "too_many_sockets_of_address")],
+    )
+    async def test_event_stream_is_one_of_them(self, scene: Scene, metric: Metric, limit: str, name: str) -> None:
+        async with scene("eventsource", limits={limit: 1}) as (server, world):
+            first = await world.session()
+            second = await world.session("long-polling")
+            stream, headers = f"{server.url}/{second.id}", {"Accept": "text/event-stream"}
+            async with world.http.get(stream, headers=headers) as response:
+                assert response.status == 503
+            assert metric(server, "bayeux_shed_total", limit=name) == 1
+            await first.disconnect()
+            assert isinstance(first.peer, EventSourcePeer)
+            await first.peer.ended()
+            async with world.http.get(stream, headers=headers) as response:
+                assert response.status == 200
+                assert await _refused_upgrade(world) == 503
 
 
 class TestSessions:

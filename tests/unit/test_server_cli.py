@@ -1,9 +1,12 @@
 """The command ``bayeux-server``: what it says when something is wrong."""
 
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 from click.testing import CliRunner
 
@@ -87,6 +90,15 @@ class TestServe:
         assert "Bayeux server is up." in told
         assert "server.stopped" in told
         assert "Traceback" not in told
+
+    async def test_a_second_signal_ends_the_draining_at_once(self) -> None:
+        overrides = ("extensions={}", "server.drain_ms=600000")
+        with ServerProcess(*overrides) as server:
+            async with aiohttp.ClientSession() as http, http.ws_connect(server.url) as held:
+                os.kill(server.pid, signal.SIGTERM)
+                assert (await held.receive()).type is aiohttp.WSMsgType.CLOSE  # the first slice: it drains
+            server.stop()
+            assert "server.stopped" in server.log.read_text()  # by itself, long before the ten minutes are over
 
 
 class TestInstalled:

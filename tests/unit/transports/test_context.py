@@ -2,7 +2,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from bayeux_server.app import BayeuxApp
-from bayeux_server.transports.context import OpenSockets, TransportContext
+from bayeux_server.transports.context import TransportContext
 from tests.support.server import make_settings
 
 
@@ -54,18 +54,3 @@ class TestCredentials:
         fresh = await context.origin(make_mocked_request("GET", "/"), "")
         assert fresh.browser is None
         assert fresh.offered_browser
-
-
-class TestOpenSockets:
-    def test_counts_per_address_and_in_all(self) -> None:
-        sockets = OpenSockets(2, 1)
-        one, two = object(), object()
-        assert sockets.full("a") is None
-        sockets.add(one, "a")  # type: ignore[arg-type]  # only counted, never called
-        assert sockets.full("a") == "too_many_sockets_of_address"
-        assert sockets.full("b") is None
-        sockets.add(two, "b")  # type: ignore[arg-type]  # likewise
-        assert sockets.full("c") == "too_many_sockets"
-        sockets.discard(one, "a")  # type: ignore[arg-type]  # likewise
-        assert sockets.full("a") is None
-        assert len(sockets) == len(list(sockets)) == 1
