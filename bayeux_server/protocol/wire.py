@@ -111,9 +111,7 @@ class Reader:
             BodyError: If the body is no such JSON, or has more messages than allowed.
         """
         check_utf8(body)
-        return [
-            member if isinstance(member, Malformed) else self.parse(member) for member in self._envelopes(body.strip())
-        ]
+        return [self.parse(each) if type(each) is Envelope else each for each in self._envelopes(body)]
 
     def _envelopes(self, body: bytes) -> list[Envelope | Malformed]:
         try:
@@ -292,11 +290,12 @@ def _members(body: bytes) -> list[Envelope | Malformed]:
         decoded = _decode_body(body)
     except msgspec.ValidationError:
         return _members_one_by_one(body)
-    return [decoded] if isinstance(decoded, Envelope) else [*decoded]
+    return decoded if type(decoded) is list else [decoded]
 
 
 def _members_one_by_one(body: bytes) -> list[Envelope | Malformed]:
     whole = _decode_raw(body)
+    body = body.strip()
     if body.startswith(b"{"):
         return [_member(whole)]
     if not body.startswith(b"["):

@@ -139,9 +139,12 @@ class Fanout:
         channels = self._channels.matching(publication.channel)
         if not channels:
             return None
-        if not publication.lazy and any(channel.lazy for channel in channels):
-            publication = msgspec.structs.replace(publication, lazy=True)
-        self._tell_listeners(channels, publication)
+        for channel in channels:
+            if channel.lazy and not publication.lazy:
+                publication = msgspec.structs.replace(publication, lazy=True)
+        for channel in channels:
+            if channel.listeners:
+                tell(channel.listeners, publication)
         audience = _audience(channels)
         if not audience:
             return None
@@ -224,10 +227,6 @@ class Fanout:
         if not self._policies:
             return None
         return next((self._policies[name] for name in channel.matching() if name in self._policies), None)
-
-    def _tell_listeners(self, channels: Iterable[ServerChannel], publication: Publication) -> None:
-        for channel in channels:
-            tell(channel.listeners, publication)
 
 
 def _audience(channels: list[ServerChannel]) -> Collection[ServerSession]:

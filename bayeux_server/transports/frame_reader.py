@@ -1,7 +1,7 @@
 """WebSocket frames of a client, read by aiohttp's compiled parser without the queue and the task it comes with."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 # The queue's name is not public, and the compiled parser accepts nothing else; the version is pinned, and
 # tests/unit/transports/test_frame_reader.py would tell if a new one read in another way.
@@ -12,6 +12,9 @@ from bayeux_server.transports.frames import CLOSE_PROTOCOL_ERROR, MaskCheck
 
 #: ``WSMessage`` of aiohttp: the kind, its payload (bytes; a close has its code instead), and a word about it.
 Frame = tuple[int, Any, str]
+
+
+_read: Final = WebSocketReader.feed_data
 
 
 class FrameReader(WebSocketReader):
@@ -32,15 +35,14 @@ class FrameReader(WebSocketReader):
         self._on_broken = on_broken
         self._is_broken = False
 
-    def feed_data(self, data: bytes | bytearray | memoryview) -> tuple[bool, bytes]:
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:  # type: ignore[override]  # sockets bring nothing else
         """Read on. What is returned is aiohttp's word for having read it all."""
-        if self._is_broken:
-            return True, b""
-        if not self._is_masked(bytes(data)):
+        if self._is_masked(data):
+            return _read(self, data)
+        if not self._is_broken:
             self._is_broken = True
             self._on_broken(CLOSE_PROTOCOL_ERROR, "frames of clients are masked")
-            return True, b""
-        return super().feed_data(data)
+        return True, b""
 
 
 class _Sink(WebSocketDataQueue):

@@ -5,7 +5,7 @@ import contextlib
 import contextvars
 import socket
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -144,7 +144,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._last_message_s = self._last_heard_s
         try:
             text = to_json(body) if self._packed else body
-            if not text.strip():
+            if not text or text.isspace():
                 return
             steps = self._server.pipeline.steps(self._server.reader.read(text), self._origin, self._answer_late)
             awaited = next(steps)
@@ -234,7 +234,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._replies.clear()
             if not output:
                 return
-            frame = b"".join(output)
+            frame = b"".join(output) if len(output) > 1 else output[0]
         self._observer.sent_bytes += len(frame)
         self._write(frame)
 
@@ -253,9 +253,10 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             self._close(frames.CLOSE_NORMAL, reason)
 
-    def _send(self, session: ServerSession | None, deliveries: Iterable[Delivery], replies: list[Reply]) -> None:
+    def _send(self, session: ServerSession | None, deliveries: list[Delivery], replies: list[Reply]) -> None:
         """Queue replies, behind the events that travel with them, for the end of this turn."""
-        self._replies += [delivery.form(self._event_form) for delivery in deliveries]
+        if deliveries:
+            self._replies += [delivery.form(self._event_form) for delivery in deliveries]
         self._replies.append(self._array_form(write(replies)))
         self._flush.mark(session if session is not None and session.pipe is self else self)
 
