@@ -56,6 +56,20 @@ class TestGroupCommitter:
         assert [type(outcome) for outcome in outcomes if outcome is not None] == [sqlite3.IntegrityError] * 2
         assert numbers(path) == set(range(LARGEST_GROUP * 2))
 
+    async def test_those_beside_one_that_fails_are_written_once(self, writer: GroupCommitter, path: Path) -> None:
+        def append(connection: sqlite3.Connection) -> int | None:
+            return connection.execute("INSERT INTO numbers DEFAULT VALUES").lastrowid
+
+        def fail(connection: sqlite3.Connection) -> None:
+            append(connection)
+            raise ValueError("of its own")
+
+        # The first one is alone; the others are a group.
+        operations = [append, append, append, fail, append]
+        outcomes = await asyncio.gather(*map(writer.write, operations), return_exceptions=True)
+        assert [each for each in outcomes if isinstance(each, int)] == [1, 2, 3, 4]
+        assert numbers(path) == {1, 2, 3, 4}
+
     async def test_a_write_that_fails_half_way_leaves_nothing(self, writer: GroupCommitter, path: Path) -> None:
         def half(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO numbers VALUES (1)")
