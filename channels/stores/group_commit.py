@@ -54,8 +54,8 @@ class GroupCommitter:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._queue.put(_Write(operation, future, loop))
-        # A caller that is cancelled does not take the write back: it may be in the transaction already.
-        return await asyncio.shield(future)
+        # A caller that is cancelled does not take the write back: the thread does not look at the future.
+        return await future
 
     async def stop(self) -> None:
         """Finish what was given, then end the thread."""
