@@ -18,7 +18,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 WEB := clients/web/node_modules/.serving
 
-.PHONY: help venv lock serve test test-fast check format format-check lint types imports pytest coverage services bench clean
+.PHONY: help venv lock serve test test-fast check format format-check lint types imports pytest coverage services bench bench-care clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ coverage: $(DEV) $(WEB) ## Every test, with branch coverage
 
 bench: $(DEV) $(WEB) ## The short benchmarks, one table
 	@$(BIN)/python -m benchmarks --short $(ARGS)
+
+bench-care: $(DEV) ## The short benchmarks of the care layer
+	@$(BIN)/python -m benchmarks.care --short $(ARGS)
 
 clean: ## Remove what was made inside the checkout (the cached services stay)
 	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov

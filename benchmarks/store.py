@@ -5,6 +5,10 @@ it returns. Commits are made before the clock runs. The stores make rows and JSO
 their callers; the bare calls are given rows and JSON made before, and nobody waits for them. Everything is measured in
 one run, on fresh databases with ``synchronous = FULL`` and ``fsync = on``.
 
+SQLite has two bare sides. One update to a transaction is what code without the store does, and the one the target is
+for. Many to a transaction, as in the store, is the most that the driver gives: what is missing to it is the store's own
+work, in the same process and under the same interpreter lock.
+
 Run: ``python -m benchmarks.store [--short] [--callers N] [--updates N] [--only sqlite|postgres]``
 """
 
