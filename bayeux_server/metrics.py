@@ -65,6 +65,7 @@ class Metrics(Observer):
             "bayeux_audience_sessions", "Sessions a publication reached", _AUDIENCE, registry=registry
         )
         self._held = Gauge("bayeux_held_connects", "Connects held now", registry=registry)
+        self._held_now = 0
         ends = Counter("bayeux_session_ends_total", "Sessions ended", ["reason"], registry=registry)
         self._ends = {reason: ends.labels(reason) for reason in (*_ENDS, "other")}
         self._session_gauge = Gauge("bayeux_sessions", "Sessions now", ["transport"], registry=registry)
@@ -124,7 +125,7 @@ class Metrics(Observer):
 
     def held(self, change: int) -> None:
         """See :meth:`Observer.held`."""
-        self._held.inc(change)
+        self._held_now += change
 
     def collect(self) -> None:
         """Bring the gauges that are counted at reading time up to date."""
@@ -139,6 +140,7 @@ class Metrics(Observer):
         self._received.inc(self.received_bytes)
         self._sent.inc(self.sent_bytes)
         self.received_bytes = self.sent_bytes = 0
+        self._held.set(self._held_now)
         self._queued.set(queued)
         self._queued_bytes.set(queued_bytes)
 

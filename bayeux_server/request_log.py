@@ -61,7 +61,7 @@ class RequestLog:
         app.on_response_prepare.append(self._name)
 
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request[REQUEST_ID] = _request_id(request.headers.get(HEADER))
+        request_id = request[REQUEST_ID] = name_request(request.headers.get(HEADER))
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if not self._enabled:
                 return await handler(request)
@@ -101,7 +101,8 @@ class RequestLog:
             response.headers[HEADER] = request_id
 
 
-def _request_id(given: str | None) -> str:
+def name_request(given: str | None) -> str:
+    """Return a request's id: the one a proxy gave it if that is sane, else a new one."""
     return given if given is not None and _SANE_ID.fullmatch(given) else secrets.token_hex(_ID_BYTES)
 
 

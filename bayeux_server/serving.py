@@ -5,7 +5,8 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
@@ -13,7 +14,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bayeux_server.app import BayeuxApp
+from bayeux_server.request_log import name_request
 from bayeux_server.settings import Settings
+from bayeux_server.transports.direct.front_door import DoorSite, Doorway
 
 log = structlog.get_logger()
 
@@ -22,7 +25,33 @@ BACKLOG = 2_048
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
-def make_runner(app: BayeuxApp) -> web.AppRunner:
+@asynccontextmanager
+async def listening(app: BayeuxApp, host: str, port: int) -> AsyncIterator[str]:
+    """Run an application on a TCP port while the context is open; gives its address, such as ``http://127.0.0.1:8000``.
+
+    Raises:
+        OSError: If the port cannot be listened on.
+    """
+    runner = _make_runner(app)
+    doorway: Doorway | None = None
+    try:
+        await runner.setup()
+        site: web.BaseSite
+        if app.settings.log.requests or runner.server is None:
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG)  # aiohttp's road alone logs requests
+        else:
+            doorway = Doorway(app.context, app.settings.server.mount, runner.server, name_request)
+            site = DoorSite(runner, doorway, host, port, backlog=BACKLOG)
+        await site.start()
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+        if doorway is not None:
+            doorway.close()
+            await asyncio.sleep(0)  # transports close in the loop's next turn
+
+
+def _make_runner(app: BayeuxApp) -> web.AppRunner:
     """Return what runs the application over HTTP, with the limits and habits the transports count on."""
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     return web.AppRunner(
@@ -56,21 +85,16 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
         OSError: If the address cannot be listened on.
     """
     app = BayeuxApp(settings)
-    runner = make_runner(app)
     stopping = asyncio.Event()
     _on_signals(app, stopping)
     try:
-        await runner.setup()
-        site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=BACKLOG)
-        await site.start()
-        port = runner.addresses[0][1]
-        on_started(f"http://{settings.server.host}:{port}")
-        _settle_memory()
-        log.info("server.started", host=settings.server.host, port=port, mount=settings.server.mount)
-        await stopping.wait()
-        await app.drain()
+        async with listening(app, settings.server.host, settings.server.port) as address:
+            on_started(address)
+            _settle_memory()
+            log.info("server.started", address=address, mount=settings.server.mount)
+            await stopping.wait()
+            await app.drain()
     finally:
-        await runner.cleanup()
         log.info("server.stopped")
 
 

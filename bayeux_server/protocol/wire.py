@@ -111,7 +111,7 @@ class Reader:
             BodyError: If the body is no such JSON, or has more messages than allowed.
         """
         check_utf8(body)
-        return [self.parse(each) if type(each) is Envelope else each for each in self._envelopes(body)]
+        return [each if isinstance(each, Malformed) else self.parse(each) for each in self._envelopes(body)]
 
     def _envelopes(self, body: bytes) -> list[Envelope | Malformed]:
         try:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bayeux_server.errors import BodyError
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.http import answer, form_messages
+from bayeux_server.transports.http import answer, form_messages, refuse
 
 DEFAULT_CALLBACK: Final = "jsonpcallback"
 CALLBACK: Final = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*", re.ASCII)
@@ -22,11 +22,9 @@ async def callback_polling(context: TransportContext, request: web.Request) -> w
     try:
         bodies = form_messages(request.rel_url.raw_query_string)
     except BodyError as error:
-        context.server.core.observer.unreadable(too_big=error.too_big)
-        return web.Response(status=400, text=str(error))
+        return refuse(context, error)
     if sum(map(len, bodies)) > context.settings.max_body_bytes:
-        context.server.core.observer.unreadable(too_big=True)
-        return web.Response(status=413, text="the message is too big")
+        return refuse(context, BodyError("the message is too big", too_big=True))
 
     def respond(array: bytes) -> web.Response:
         # Two characters are fine in JSON and end a line in old JavaScript. The comment and the headers keep the reply

@@ -87,11 +87,15 @@ class TransportContext:
         return await self._read_token(token) if token is not None and self._read_token is not None else None
 
     def address(self, request: web.Request) -> str:
+        """Return the address of the client behind a request. See :meth:`address_of`."""
+        return self.address_of(request.remote or "", request.headers.get("X-Forwarded-For", ""))
+
+    def address_of(self, peer: str, forwarded_for: str) -> str:
         """Return the client's address: the last one in X-Forwarded-For that no trusted proxy added."""
-        address = request.remote or ""
+        address = peer
         if address not in self._proxies:
             return address
-        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        for hop in reversed(forwarded_for.split(",")):
             hop = hop.strip()
             if not _is_address(hop):
                 break
@@ -101,17 +105,17 @@ class TransportContext:
         return address
 
     def offer_browser(self, response: web.StreamResponse, origin: Origin) -> None:
-        """Set the cookie a session is bound to, where the request brought none. See ``server/binding.py``."""
+        """Set the cookie a session is bound to, where the request brought none."""
+        cookie = self.browser_cookie(origin)
+        if cookie is not None:
+            response.headers.add("Set-Cookie", cookie)
+
+    def browser_cookie(self, origin: Origin) -> str | None:
+        """Return the Set-Cookie header, None where the request brought a cookie. See ``server/binding.py``."""
         if origin.offered_browser is None:
-            return
-        if self.settings.cross_site_cookie:
-            # http.cookies knows no "Partitioned" before Python 3.14.
-            response.headers.add(
-                "Set-Cookie",
-                f"{BROWSER_COOKIE}={origin.offered_browser}; HttpOnly; Path=/; SameSite=None; Secure; Partitioned",
-            )
-        else:
-            response.set_cookie(BROWSER_COOKIE, origin.offered_browser, httponly=True, samesite="Lax")
+            return None
+        site = "SameSite=None; Secure; Partitioned" if self.settings.cross_site_cookie else "SameSite=Lax"
+        return f"{BROWSER_COOKIE}={origin.offered_browser}; HttpOnly; Path=/; {site}"
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -9,9 +10,10 @@ from aiohttp import web
 
 from bayeux_server.errors import BodyError, Overloaded
 from bayeux_server.protocol.messages import META_HANDSHAKE, Incoming, Reply
-from bayeux_server.protocol.wire import write
+from bayeux_server.protocol.wire import Reader, write
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.observer import Observer
 from bayeux_server.server.session import ServerSession
 from bayeux_server.transports.context import TransportContext
 
@@ -65,19 +67,47 @@ async def answer(
 ) -> web.StreamResponse:
     """Process a request's messages and send the answer; a connect that is held keeps the request open."""
     try:
-        batch = [message for body in bodies for message in context.server.reader.read(body)]
-        if not batch:
-            # CometD takes [] for a failure of its own making; say what it is.
-            raise BodyError("there is no message")
-        if len(batch) > context.server.reader.max_messages:  # a form may hold several batches
-            raise BodyError(f"a request has at most {context.server.reader.max_messages} messages", too_big=True)
-        return await _Exchange(context, request, origin, respond).run(batch)
-    except BodyError as error:
-        context.server.core.observer.unreadable(too_big=error.too_big)
-        return web.Response(status=413 if error.too_big else 400, text=str(error), headers=_HEADERS)
-    except Overloaded as error:
-        context.server.core.observer.shed(str(error))
-        return web.Response(status=503, text=str(error), headers={**_HEADERS, "Retry-After": "5"})
+        return await _Exchange(context, request, origin, respond).run(read_batch(context.server.reader, bodies))
+    except (BodyError, Overloaded) as error:
+        return refuse(context, error)
+
+
+def refuse(context: TransportContext, error: BodyError | Overloaded) -> web.Response:
+    """Return the refusal of a request, whole."""
+    status, text = refusal(error, context.server.core.observer)
+    retry = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return web.Response(status=status, text=text, headers={**_HEADERS, **retry})
+
+
+def read_batch(reader: Reader, bodies: list[bytes]) -> list[Incoming]:
+    """Return the messages of a request's JSON texts.
+
+    Raises:
+        BodyError: If there is none, or a text is not readable, or there are too many.
+    """
+    batch = [message for body in bodies for message in reader.read(body)]
+    if not batch:
+        # CometD takes [] for a failure of its own making; say what it is.
+        raise BodyError("there is no message")
+    if len(batch) > reader.max_messages:  # a form may hold several batches
+        raise BodyError(f"a request has at most {reader.max_messages} messages", too_big=True)
+    return batch
+
+
+def refusal(error: BodyError | Overloaded, observer: Observer) -> tuple[int, str]:
+    """Return the status and the text that refuse a request whole, and have it counted."""
+    if isinstance(error, Overloaded):
+        observer.shed(str(error))
+        return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+    observer.unreadable(too_big=error.too_big)
+    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.too_big else HTTPStatus.BAD_REQUEST, str(error)
+
+
+def arrange(deliveries: list[Delivery], replies: list[Reply]) -> tuple[bytes, bool]:
+    """Return the JSON array of an answer, and whether a handshake's reply is in it: first that, then the events."""
+    first = [reply for reply in replies if reply.channel == META_HANDSHAKE]
+    others = [reply for reply in replies if reply.channel != META_HANDSHAKE] if first else replies
+    return write([*first, *[delivery.json for delivery in deliveries], *others]), bool(first)
 
 
 class _Exchange:
@@ -114,11 +144,9 @@ class _Exchange:
     async def _send(
         self, session: ServerSession | None, deliveries: list[Delivery], replies: list[Reply]
     ) -> web.StreamResponse:
-        first = [reply for reply in replies if reply.channel == META_HANDSHAKE]
-        others = [reply for reply in replies if reply.channel != META_HANDSHAKE]
-        array = write([*first, *(delivery.json for delivery in deliveries), *others])
+        array, shakes_hands = arrange(deliveries, replies)
         response = self._respond(array)
-        if first:
+        if shakes_hands:
             self._context.offer_browser(response, self._origin)
         try:
             if self._request.transport is None or self._request.transport.is_closing():

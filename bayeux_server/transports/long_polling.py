@@ -4,7 +4,7 @@ from aiohttp import web
 
 from bayeux_server.errors import BodyError
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.http import answer, json_response, read_body
+from bayeux_server.transports.http import answer, json_response, read_body, refuse
 
 
 async def long_polling(context: TransportContext, request: web.Request) -> web.StreamResponse:
@@ -12,8 +12,7 @@ async def long_polling(context: TransportContext, request: web.Request) -> web.S
     try:
         bodies = await read_body(request)
     except BodyError as error:
-        context.server.core.observer.unreadable(too_big=error.too_big)
-        return web.Response(status=413 if error.too_big else 400, text=str(error))
+        return refuse(context, error)
     is_json = request.content_type.lower() == "application/json"
     origin = await context.origin(request, "long-polling" if is_json else "cross-origin-long-polling")
     return await answer(context, request, origin, bodies, json_response)

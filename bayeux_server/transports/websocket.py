@@ -1,17 +1,11 @@
 """``websocket``: the upgrade. What comes after it is :mod:`bayeux_server.transports.websocket_connection`."""
 
-import base64
-import hashlib
-from typing import Final
-
 from aiohttp import web
 
 from bayeux_server.protocol.msgpack_wire import SUBPROTOCOL
 from bayeux_server.transports.context import TransportContext
+from bayeux_server.transports.upgrade import accept
 from bayeux_server.transports.websocket_connection import WebSocketConnection
-
-#: RFC 6455, section 1.3.
-_KEY_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 async def websocket(context: TransportContext, request: web.Request) -> web.StreamResponse:
@@ -38,8 +32,7 @@ async def websocket(context: TransportContext, request: web.Request) -> web.Stre
 
 
 def _switching(key: str, protocol: str | None) -> web.StreamResponse:
-    accept = base64.b64encode(hashlib.sha1(key.encode() + _KEY_SUFFIX, usedforsecurity=False).digest()).decode()
-    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept(key.encode())}
     if protocol is not None:
         headers["Sec-WebSocket-Protocol"] = protocol
     response = web.StreamResponse(status=101, headers=headers)

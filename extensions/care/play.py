@@ -11,11 +11,10 @@ from typing import Final
 
 import aiohttp
 import click
-from aiohttp import web
 
 from bayeux_server import logs
 from bayeux_server.app import BayeuxApp
-from bayeux_server.serving import make_runner
+from bayeux_server.serving import listening
 from bayeux_server.settings import Settings, convert
 from channels.demo_data import RITA, TEAMS, coordinators
 from channels.relations import Operation, relation_of_staff
@@ -139,13 +138,8 @@ async def play_in(folder: Path, tell: Tell, *, connect: Connect = python_client)
 async def _stage(settings: Settings) -> AsyncIterator[tuple[str, CareStore]]:
     """Run a server in this event loop; gives its address, and its store."""
     app = BayeuxApp(settings)
-    runner = make_runner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        yield f"http://{settings.server.host}:{runner.addresses[0][1]}", app.web[STORE]
-    finally:
-        await runner.cleanup()
+    async with listening(app, settings.server.host, settings.server.port) as address:
+        yield address, app.web[STORE]
 
 
 async def _login(base: str, user: User) -> str:

@@ -12,7 +12,7 @@ from aiohttp import web
 from bayeux_server.app import BayeuxApp
 from bayeux_server.errors import RemoteError
 from bayeux_server.server.remote_call import RemoteCall
-from bayeux_server.serving import make_runner
+from bayeux_server.serving import listening
 from clients.python import (
     BayeuxClient,
     CallFailedError,
@@ -72,13 +72,8 @@ class States:
 async def server_at(port: int, sections: Mapping[str, Any]) -> AsyncIterator[BayeuxApp]:
     """Run a server on a port that another may have had before."""
     app = BayeuxApp(make_settings(sections))
-    runner = make_runner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-    try:
+    async with listening(app, "127.0.0.1", port):
         yield app
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from bayeux_server.app import BayeuxApp
-from bayeux_server.serving import make_runner
+from bayeux_server.serving import listening
 from bayeux_server.settings import Settings, convert
 from tests.support.manual_clock import ManualClock
 from tests.support.services.service import Service, accepts_connections
@@ -65,14 +63,8 @@ async def local_server(
     if clock is not None:
         moved = clock
         clock.on_advance.append(lambda: app.server.core.timers.run_due(moved.now()))
-    runner = make_runner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield LocalServer(app, f"http://127.0.0.1:{runner.addresses[0][1]}", clock)
-    finally:
-        await runner.cleanup()
+    async with listening(app, "127.0.0.1", 0) as address:
+        yield LocalServer(app, address, clock)
 
 
 class ServerProcess(Service):

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from bayeux_server.app import BayeuxApp
-from bayeux_server.serving import make_runner
+from bayeux_server.serving import listening
 from extensions.audit import AUDITOR
 from extensions.audit.segments import segment_paths
 from extensions.authorization import DECISIONS, RELATIONS
@@ -148,15 +147,8 @@ async def world(folder: Path, *, presence: bool = False, **authorization: object
     await relations.write(CLINIC)
     app = BayeuxApp(make_settings({"extensions": extensions}), clock=ManualClock())
     app.web[RELATIONS] = relations
-    runner = make_runner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        async with aiohttp.ClientSession() as http:
-            yield World(app, f"http://127.0.0.1:{runner.addresses[0][1]}/bayeux", http, relations)
-    finally:
-        await runner.cleanup()
+    async with listening(app, "127.0.0.1", 0) as address, aiohttp.ClientSession() as http:
+        yield World(app, f"{address}/bayeux", http, relations)
 
 
 def audited(folder: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,229 @@
+"""The protocol of every new connection: serves plain requests to the mount, gives everything else to aiohttp."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from bayeux_server.server.binding import Origin, new_browser
+from bayeux_server.server.timers import Timer
+from bayeux_server.transports.context import TransportContext
+from bayeux_server.transports.direct.exchange import Exchange
+from bayeux_server.transports.direct.plain_request import PlainRequest, RequestReader
+from bayeux_server.transports.direct.responses import Responses
+from bayeux_server.transports.upgrade import accept, chosen_protocol, is_key
+from bayeux_server.transports.websocket_connection import WebSocketConnection
+
+#: How long a connection may have nothing to say; longer than proxies keep theirs, as aiohttp has it.
+KEEP_ALIVE_S: Final = 3_630.0
+
+
+class Doorway:
+    """What the connections of a server share, and the factory of their protocols.
+
+    Args:
+        mount: Path of the Bayeux end point.
+        make_http: Makes aiohttp's protocol for a connection.
+        name_request: Returns a request's id, given the one it brought.
+    """
+
+    def __init__(
+        self,
+        context: TransportContext,
+        mount: str,
+        make_http: Callable[[], asyncio.Protocol],
+        name_request: Callable[[str | None], str],
+    ) -> None:
+        self.context = context
+        self.make_http = make_http
+        self.name_request = name_request
+        self.responses = Responses(context.server.core.clock)
+        self._mount = mount.encode()
+        self._below = self._mount + b"/"
+        self._doors: set[FrontDoor] = set()
+
+    def __call__(self) -> "FrontDoor":
+        """Return the protocol of a new connection."""
+        return FrontDoor(self, self._doors)
+
+    def takes(self, request: PlainRequest) -> bool:
+        """Whether a request may go the short road: a POST or an upgrade of the mount, with no other site behind it."""
+        path = request.path
+        if (path != self._mount and not path.startswith(self._below)) or b"?" in path:
+            return False
+        is_wanted = request.is_websocket_upgrade if request.is_upgrade else request.method == b"POST" and request.body
+        if not is_wanted or len(request.body) > self.context.settings.max_body_bytes:
+            return False
+        return request.is_from_this_origin
+
+    def close(self) -> None:
+        """Close the connections that are left, once what was written to them has gone out."""
+        for door in list(self._doors):
+            door.close()
+
+
+class FrontDoor(asyncio.Protocol):
+    """One connection, until it is upgraded or given away."""
+
+    __slots__ = (
+        "_behind",
+        "_context",
+        "_doors",
+        "_doorway",
+        "_exchange",
+        "_last_heard_s",
+        "_reader",
+        "_timer",
+        "_transport",
+    )
+
+    def __init__(self, doorway: Doorway, doors: "set[FrontDoor]") -> None:
+        self._doorway = doorway
+        self._context = doorway.context
+        self._doors = doors
+        self._reader = RequestReader()
+        self._exchange: Exchange | None = None
+        self._behind = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :meth:`asyncio.BaseProtocol.connection_made`."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
+        self._transport = transport
+        self._doors.add(self)
+        self._last_heard_s = self._context.server.core.clock.now()
+        self._timer = self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """See :meth:`asyncio.Protocol.data_received`."""
+        if self._transport.is_closing():
+            return
+        if self._exchange is not None:
+            # The next request before the last is answered: no stock client does that, and it may wait.
+            self._behind += data
+            self._transport.pause_reading()
+            return
+        self._last_heard_s = self._context.server.core.clock.now()
+        request = self._reader.read(data)
+        if request is None or not self._doorway.takes(request) or not self._serve(request):
+            self._give_away(data)
+
+    def _serve(self, request: PlainRequest) -> bool:
+        """Serve a request. Returns False if it is aiohttp's after all."""
+        try:
+            browser = request.browser()
+            given_id = request.headers.get(b"x-request-id")
+            request_id = self._doorway.name_request(None if given_id is None else given_id.decode())
+        except ValueError:
+            return False
+        peer = self._transport.get_extra_info("peername")[0]
+        origin = Origin(
+            transport="websocket" if request.is_upgrade else "long-polling",
+            address=self._context.address_of(peer, request.header(b"x-forwarded-for").decode("latin-1")),
+            browser=browser,
+            offered_browser=None if browser else new_browser(),
+        )
+        run = contextvars.copy_context().run
+        run(structlog.contextvars.bind_contextvars, request_id=request_id)
+        return run(self._upgrade if request.is_upgrade else self._post, request, origin, request_id)
+
+    def _upgrade(self, request: PlainRequest, origin: Origin, request_id: str) -> bool:
+        key = request.header(b"sec-websocket-key")
+        if not is_key(key) or self._context.sockets.full(origin.address) is not None:
+            return False
+        protocol = chosen_protocol(request.header(b"sec-websocket-protocol").decode("latin-1"))
+        cookie = self._context.browser_cookie(origin)
+        self._transport.write(self._doorway.responses.switching(accept(key), protocol, cookie, request_id))
+        self._leave()
+        connection = WebSocketConnection(self._context, origin, self._transport, packed=protocol is not None)
+        self._transport.set_protocol(connection)
+        if request.behind:
+            connection.data_received(request.behind)
+        return True
+
+    def _post(self, request: PlainRequest, origin: Origin, request_id: str) -> bool:
+        if not request.is_json:
+            origin.transport = "cross-origin-long-polling"
+        self._exchange = Exchange(
+            self._context, self._doorway.responses, self._transport, origin, request_id, self._answered
+        )
+        self._exchange.begin(request)
+        return True
+
+    def _answered(self) -> None:
+        self._exchange = None
+        if self._behind:
+            data, self._behind = self._behind, b""
+            self._transport.resume_reading()
+            self.data_received(data)
+
+    def _give_away(self, data: bytes) -> None:
+        """From here on the connection is aiohttp's, beginning with this request."""
+        self._leave()
+        http = self._doorway.make_http()
+        http.connection_made(self._transport)
+        self._transport.set_protocol(http)
+        http.data_received(data)
+
+    # ---- the connection itself
+
+    def pause_writing(self) -> None:
+        """See :meth:`asyncio.BaseProtocol.pause_writing`."""
+        if self._exchange is not None:
+            self._exchange.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See :meth:`asyncio.BaseProtocol.resume_writing`."""
+        if self._exchange is not None:
+            self._exchange.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :meth:`asyncio.BaseProtocol.connection_lost`."""
+        self._leave()
+        if self._exchange is not None:
+            self._exchange.connection_lost()
+
+    def close(self) -> None:
+        """Close, once what was written has gone out."""
+        self._transport.close()
+
+    def _leave(self) -> None:
+        self._doors.discard(self)
+        self._timer.cancel()
+
+    def _watch(self) -> Timer:
+        return self._context.server.core.timers.call_at(self._last_heard_s + KEEP_ALIVE_S, self._check_idleness)
+
+    def _check_idleness(self) -> None:
+        if self._exchange is not None:
+            self._last_heard_s = self._context.server.core.clock.now()
+        if self._context.server.core.clock.now() >= self._last_heard_s + KEEP_ALIVE_S:
+            self._transport.close()
+        else:
+            self._timer = self._watch()
+
+
+class DoorSite(web.BaseSite):
+    """A TCP port of an aiohttp application whose connections come in by a doorway."""
+
+    def __init__(self, runner: web.AppRunner, doorway: Doorway, host: str, port: int, *, backlog: int) -> None:
+        super().__init__(runner, backlog=backlog)
+        self._doorway = doorway
+        self._address = (host, port)
+
+    @property
+    def name(self) -> str:
+        """Address to show to people."""
+        return "http://{}:{}".format(*self._address)
+
+    async def start(self) -> None:
+        """Accept connections.
+
+        Raises:
+            OSError: If the address cannot be listened on.
+        """
+        await super().start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._doorway, *self._address, backlog=self._backlog)
