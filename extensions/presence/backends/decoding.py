@@ -1,12 +1,18 @@
 """What the presence script found, as events. The script knows moments in milliseconds; texts are made here."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec.structs import asdict
 
 from channels.presence.events import JoinedUser, PresenceChange, PresenceInfo, event_id, iso
 from channels.presence.model import CursorPosition, Person, PresenceState
+
+#: Type of an event to its struct. Not the union: msgspec takes that apart anew with each call.
+_CHANGES: Final[Mapping[str, type[PresenceChange]]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(PresenceChange)
+}
 
 
 class _FoundPerson(msgspec.Struct):
@@ -29,8 +35,7 @@ def decode_event(found: bytes) -> PresenceChange:
         fields["event_id"] += "-snapshot"
         people = [] if fields.pop("nobody", False) else fields.pop("users", None)
         fields["users"] = None if people is None else tuple(_info(each, task_id) for each in people)
-    event: PresenceChange = msgspec.convert(fields, PresenceChange)
-    return event
+    return msgspec.convert(fields, _CHANGES[fields["type"]])
 
 
 def _info(found: object, task_id: str) -> PresenceInfo:
