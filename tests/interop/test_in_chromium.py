@@ -82,8 +82,8 @@ class TestStockClientInChromium:
         await client.until("down")
         own_server.start()
         await client.until("up")
+        # With which transport is the library's choice: Faye takes another where the server came back too late for one.
         await client.publish_until_it_arrives("/restart")
-        assert await client.transport() == transport
 
 
 async def _works(page: "Page", origin: str, library: str, transport: str, url: str) -> None:
