@@ -61,6 +61,7 @@ class BayeuxApp:
         server: The Bayeux server inside.
         context: What the transports share.
         health: Readiness and metrics.
+        requests: Names and logs the requests.
 
     Raises:
         SettingsError: If the settings cannot be used together.
@@ -87,7 +88,8 @@ class BayeuxApp:
             self.server, _wire(settings), OriginPolicy(settings.server.allowed_origins), self._read_token
         )
         self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
-        RequestLog(core.clock, self.context.address, enabled=settings.log.requests).add_to(self.web)
+        self.requests = RequestLog(core.clock, self.context.address, enabled=settings.log.requests)
+        self.requests.add_to(self.web)
         self.web.add_routes(self.health.routes())
         self._cors = aiohttp_cors.setup(self.web)
         self._add_mount()

@@ -61,7 +61,7 @@ class RequestLog:
         app.on_response_prepare.append(self._name)
 
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request[REQUEST_ID] = name_request(request.headers.get(HEADER))
+        request_id = request[REQUEST_ID] = self.name(request.headers.get(HEADER))
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if not self._enabled:
                 return await handler(request)
@@ -81,29 +81,56 @@ class RequestLog:
             status = 500
             raise
         finally:
-            route = _route(request)
-            write = log.debug if route in _PROBES else log.info
-            write(
-                "request",
+            self.ended(
+                request_id=request[REQUEST_ID],
                 method=request.method,
-                route=route,
+                route=_route(request),
                 query=_query(request.query),
-                status=status,
-                duration_ms=round((self._clock.now() - began_s) * 1_000, 1),
-                request_bytes=request.content_length or 0,
-                response_bytes=size_bytes,
                 address=self._address(request),
+                request_bytes=request.content_length or 0,
+                began_s=began_s,
+                status=status,
+                response_bytes=size_bytes,
             )
+
+    def name(self, given: str | None) -> str:
+        """Return a request's id: the one a proxy gave it if that is sane, else a new one."""
+        return given if given is not None and _SANE_ID.fullmatch(given) else secrets.token_hex(_ID_BYTES)
+
+    def ended(
+        self,
+        *,
+        request_id: str,
+        method: str,
+        route: str,
+        query: str | None = None,
+        address: str,
+        request_bytes: int,
+        began_s: float,
+        status: int,
+        response_bytes: int,
+    ) -> None:
+        """Log a request that was answered, or whose client hung up (499), unless requests are not logged."""
+        if not self._enabled:
+            return
+        write = log.debug if route in _PROBES else log.info
+        write(
+            "request",
+            request_id=request_id,
+            method=method,
+            route=route,
+            query=query,
+            status=status,
+            duration_ms=round((self._clock.now() - began_s) * 1_000, 1),
+            request_bytes=request_bytes,
+            response_bytes=response_bytes,
+            address=address,
+        )
 
     async def _name(self, request: web.Request, response: web.StreamResponse) -> None:
         request_id = request.get(REQUEST_ID)
         if request_id is not None:
             response.headers[HEADER] = request_id
-
-
-def name_request(given: str | None) -> str:
-    """Return a request's id: the one a proxy gave it if that is sane, else a new one."""
-    return given if given is not None and _SANE_ID.fullmatch(given) else secrets.token_hex(_ID_BYTES)
 
 
 def _route(request: web.Request) -> str:

@@ -14,7 +14,6 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bayeux_server.app import BayeuxApp
-from bayeux_server.request_log import name_request
 from bayeux_server.settings import Settings
 from bayeux_server.transports.direct.front_door import DoorSite, Doorway
 
@@ -37,11 +36,11 @@ async def listening(app: BayeuxApp, host: str, port: int) -> AsyncIterator[str]:
     try:
         await runner.setup()
         site: web.BaseSite
-        if app.settings.log.requests or runner.server is None:
-            site = web.TCPSite(runner, host, port, backlog=BACKLOG)  # aiohttp's road alone logs requests
-        else:
-            doorway = Doorway(app.context, app.settings.server.mount, runner.server, name_request)
+        if app.settings.server.short_road and runner.server is not None:
+            doorway = Doorway(app.context, app.settings.server.mount, runner.server, app.requests)
             site = DoorSite(runner, doorway, host, port, backlog=BACKLOG)
+        else:
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG)
         await site.start()
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:

@@ -43,6 +43,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: tuple[str, ...] = ()
     drain_ms: Milliseconds = 5_000
     demo: bool = True
+    short_road: bool = True
     event_loop: Literal["asyncio", "uvloop"] = "asyncio"
 
 

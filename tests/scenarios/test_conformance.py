@@ -16,10 +16,10 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=[False, True], ids=["short road", "aiohttp's road"])
+@pytest.fixture(params=[True, False], ids=["short road", "aiohttp's road"])
 async def target(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Target]:
     with capture_logs() as entries:
-        async with local_server({"log": {"requests": request.param}}) as server:
+        async with local_server({"server": {"short_road": request.param}}) as server:
             yield Target(server.url, ALLOWED_ORIGIN)
     assert [entry for entry in entries if entry["log_level"] in ("error", "critical")] == []
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -50,6 +50,6 @@ class TestRoads:
         limits = {"max_body_bytes": 2_000, "max_messages_per_batch": 3}
         async with (
             local_server({"limits": limits}) as short,
-            local_server({"limits": limits, "log": {"requests": True}}) as long,
+            local_server({"limits": limits, "server": {"short_road": False}}) as long,
         ):
             assert await answered(short, body, headers) == await answered(long, body, headers)

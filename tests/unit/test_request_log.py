@@ -115,7 +115,7 @@ class TestLine:
                 await get(server, "/", **{"X-Forwarded-For": "203.0.113.7"})
         assert [line["address"] for line in lines] == ["203.0.113.7"]
 
-    async def test_a_websocket_is_one_line_when_it_closes(self) -> None:
+    async def test_a_websocket_is_one_line(self) -> None:
         with requests() as lines:
             async with local_server(LOGGED) as server, aiohttp.ClientSession() as http:
                 client = await Client(WebSocketPeer(http, server.url)).begin()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, Protocol
 
 from bayeux_server.errors import BodyError, Overloaded
 from bayeux_server.protocol.messages import Reply
@@ -18,16 +18,28 @@ from bayeux_server.transports.direct.plain_request import PlainRequest
 from bayeux_server.transports.direct.responses import Responses
 from bayeux_server.transports.http import arrange, form_messages, read_batch, refusal
 
+#: nginx's number for a client that hung up before it was answered.
+_HUNG_UP: Final = 499
+
+
+class Entry(Protocol):
+    """Takes down how a request ended."""
+
+    def __call__(self, *, status: int, response_bytes: int) -> None:
+        """Take it down."""
+
 
 class Exchange:
     """Processes a request's messages and writes the response, now or when its connect ends.
 
     Args:
+        entry: Takes down how the request ended.
         on_answered: Called once the response is the transport's, and the peer takes it.
     """
 
     __slots__ = (
         "_context",
+        "_entry",
         "_hold",
         "_is_lost",
         "_is_paused",
@@ -48,6 +60,7 @@ class Exchange:
         transport: asyncio.Transport,
         origin: Origin,
         request_id: str,
+        entry: Entry,
         on_answered: Callable[[], None],
     ) -> None:
         self._context = context
@@ -55,6 +68,7 @@ class Exchange:
         self._transport = transport
         self._origin = origin
         self._request_id = request_id
+        self._entry = entry
         self._on_answered = on_answered
         self._session: ServerSession | None = None
         self._hold: Hold | None = None
@@ -98,19 +112,20 @@ class Exchange:
 
     def _refuse(self, error: BodyError | Overloaded) -> None:
         status, text = refusal(error, self._context.server.core.observer)
-        self._write(self._responses.text(HTTPStatus(status), text, self._request_id))
+        self._write(HTTPStatus(status), self._responses.text(HTTPStatus(status), text, self._request_id))
 
     def _send(self, deliveries: list[Delivery], replies: list[Reply]) -> None:
         array, shakes_hands = arrange(deliveries, replies)
         self._unsent = deliveries
         cookie = self._context.browser_cookie(self._origin) if shakes_hands else None
-        self._write(self._responses.json(array, cookie, self._request_id))
+        self._write(HTTPStatus.OK, self._responses.json(array, cookie, self._request_id))
 
-    def _write(self, response: bytes) -> None:
+    def _write(self, status: HTTPStatus, response: bytes) -> None:
         if self._is_lost or self._transport.is_closing():
             self._give_back()
             return
         self._transport.write(response)
+        self._entry(status=status, response_bytes=len(response))
         if not self._is_paused:
             self._done()
 
@@ -151,4 +166,5 @@ class Exchange:
         if self._hold is not None and self._session is not None:
             self._context.server.pipeline.connect.cancel(self._session, self._hold, self._origin)
             self._hold = None
+            self._entry(status=_HUNG_UP, response_bytes=0)
         self._give_back()

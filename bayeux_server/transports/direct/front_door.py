@@ -3,7 +3,9 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from http import HTTPStatus
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -11,7 +13,7 @@ from aiohttp import web
 from bayeux_server.server.binding import Origin, new_browser
 from bayeux_server.server.timers import Timer
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.direct.exchange import Exchange
+from bayeux_server.transports.direct.exchange import Entry, Exchange
 from bayeux_server.transports.direct.plain_request import PlainRequest, RequestReader
 from bayeux_server.transports.direct.responses import Responses
 from bayeux_server.transports.upgrade import accept, chosen_protocol, is_key
@@ -21,13 +23,34 @@ from bayeux_server.transports.websocket_connection import WebSocketConnection
 KEEP_ALIVE_S: Final = 3_630.0
 
 
+class RequestBook(Protocol):
+    """Names and logs requests; :class:`bayeux_server.request_log.RequestLog` does."""
+
+    def name(self, given: str | None) -> str:
+        """Return a request's id, given the one it brought."""
+
+    def ended(
+        self,
+        *,
+        request_id: str,
+        method: str,
+        route: str,
+        address: str,
+        request_bytes: int,
+        began_s: float,
+        status: int,
+        response_bytes: int,
+    ) -> None:
+        """Take down a request that was answered."""
+
+
 class Doorway:
     """What the connections of a server share, and the factory of their protocols.
 
     Args:
         mount: Path of the Bayeux end point.
         make_http: Makes aiohttp's protocol for a connection.
-        name_request: Returns a request's id, given the one it brought.
+        requests: Names and logs requests.
     """
 
     def __init__(
@@ -35,14 +58,15 @@ class Doorway:
         context: TransportContext,
         mount: str,
         make_http: Callable[[], asyncio.Protocol],
-        name_request: Callable[[str | None], str],
+        requests: RequestBook,
     ) -> None:
         self.context = context
         self.make_http = make_http
-        self.name_request = name_request
+        self.requests = requests
         self.responses = Responses(context.server.core.clock)
-        self._mount = mount.encode()
-        self._below = self._mount + b"/"
+        self.mount = mount
+        self._path = mount.encode()
+        self._below = self._path + b"/"
         self._doors: set[FrontDoor] = set()
 
     def __call__(self) -> "FrontDoor":
@@ -52,12 +76,16 @@ class Doorway:
     def takes(self, request: PlainRequest) -> bool:
         """Whether a request may go the short road: a POST or an upgrade of the mount, with no other site behind it."""
         path = request.path
-        if (path != self._mount and not path.startswith(self._below)) or b"?" in path:
+        if (path != self._path and not path.startswith(self._below)) or b"?" in path:
             return False
         is_wanted = request.is_websocket_upgrade if request.is_upgrade else request.method == b"POST" and request.body
         if not is_wanted or len(request.body) > self.context.settings.max_body_bytes:
             return False
         return request.is_from_this_origin
+
+    def route_of(self, request: PlainRequest) -> str:
+        """Return the route's pattern, as aiohttp has it: what stands below the mount may be a clientId."""
+        return self.mount if len(request.path) == len(self.mount) else self.mount + "/{rest}"
 
     def close(self) -> None:
         """Close the connections that are left, once what was written to them has gone out."""
@@ -115,7 +143,7 @@ class FrontDoor(asyncio.Protocol):
         try:
             browser = request.browser()
             given_id = request.headers.get(b"x-request-id")
-            request_id = self._doorway.name_request(None if given_id is None else given_id.decode())
+            request_id = self._doorway.requests.name(None if given_id is None else given_id.decode())
         except ValueError:
             return False
         peer = self._transport.get_extra_info("peername")[0]
@@ -125,17 +153,27 @@ class FrontDoor(asyncio.Protocol):
             browser=browser,
             offered_browser=None if browser else new_browser(),
         )
+        entry = partial(
+            self._doorway.requests.ended,
+            request_id=request_id,
+            method=request.method.decode(),
+            route=self._doorway.route_of(request),
+            address=origin.address,
+            request_bytes=len(request.body),
+            began_s=self._last_heard_s,
+        )
         run = contextvars.copy_context().run
         run(structlog.contextvars.bind_contextvars, request_id=request_id)
-        return run(self._upgrade if request.is_upgrade else self._post, request, origin, request_id)
+        return run(self._upgrade if request.is_upgrade else self._post, request, origin, request_id, entry)
 
-    def _upgrade(self, request: PlainRequest, origin: Origin, request_id: str) -> bool:
+    def _upgrade(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry) -> bool:
         key = request.header(b"sec-websocket-key")
         if not is_key(key) or self._context.sockets.full(origin.address) is not None:
             return False
         protocol = chosen_protocol(request.header(b"sec-websocket-protocol").decode("latin-1"))
         cookie = self._context.browser_cookie(origin)
         self._transport.write(self._doorway.responses.switching(accept(key), protocol, cookie, request_id))
+        entry(status=HTTPStatus.SWITCHING_PROTOCOLS, response_bytes=0)
         self._leave()
         connection = WebSocketConnection(self._context, origin, self._transport, packed=protocol is not None)
         self._transport.set_protocol(connection)
@@ -143,11 +181,11 @@ class FrontDoor(asyncio.Protocol):
             connection.data_received(request.behind)
         return True
 
-    def _post(self, request: PlainRequest, origin: Origin, request_id: str) -> bool:
+    def _post(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry) -> bool:
         if not request.is_json:
             origin.transport = "cross-origin-long-polling"
         self._exchange = Exchange(
-            self._context, self._doorway.responses, self._transport, origin, request_id, self._answered
+            self._context, self._doorway.responses, self._transport, origin, request_id, entry, self._answered
         )
         self._exchange.begin(request)
         return True

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bayeux_server.app import BayeuxApp
-from bayeux_server.request_log import name_request
 from bayeux_server.transports.direct.front_door import KEEP_ALIVE_S, Doorway, FrontDoor
 from bayeux_server.transports.websocket_connection import WebSocketConnection
 from tests.support.manual_clock import ManualClock
@@ -77,7 +76,7 @@ class Street:
         self.clock = clock
         self.http: Http | None = None
         self.transport = FakeTransport()
-        self.door: FrontDoor = Doorway(app.context, "/bayeux", self._make_http, name_request)()
+        self.door: FrontDoor = Doorway(app.context, "/bayeux", self._make_http, app.requests)()
         self.door.connection_made(self.transport)
 
     def _make_http(self) -> Http:
