@@ -1,7 +1,6 @@
-"""The audit log as the rest of the server uses it: offers events, and is slowed down by a full queue, never ignored."""
+"""The audit log as the server uses it: what is taken is written at once, and a disk that lags slows but never drops."""
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,45 +15,37 @@ Event = Mapping[str, Any]
 
 
 class AuditLog:
-    """A bounded queue before :class:`Segments`. While one batch is written in a thread, the next one gathers.
+    """Writes events as they come, and has them synced to the disk together, as many as came meanwhile.
+
+    An event that was taken is with the operating system: what it tells of may be shown, and a process that is killed a
+    moment later has recorded it.
 
     Args:
         segments: Where records go.
-        max_queue: Events that may wait.
-        max_batch: Events written and synced together.
-        retry_s: Pause after a write that failed, seconds; it is repeated for ever.
+        max_queue: Events that may wait for the disk.
+        retry_s: Pause after a write or sync that failed, seconds; it is repeated for ever.
         stop_s: How long to go on trying when the server stops, seconds.
     """
 
-    def __init__(
-        self,
-        segments: Segments,
-        *,
-        max_queue: int,
-        max_batch: int = 500,
-        retry_s: float = 1.0,
-        stop_s: float = 10.0,
-    ) -> None:
+    def __init__(self, segments: Segments, *, max_queue: int, retry_s: float = 1.0, stop_s: float = 10.0) -> None:
         self._segments = segments
         self._max_queue = max_queue
-        self._max_batch = max_batch
         self._retry_s = retry_s
         self._stop_s = stop_s
-        self._queue: deque[Event] = deque()
         self._moved = asyncio.Condition()
-        self._filled = asyncio.Event()
-        self._written = 0
-        self._offered = 0
-        self._writing: asyncio.Task[None] | None = None
+        self._work = asyncio.Event()
+        self._taken = 0
+        self._synced = 0
+        self._syncing: asyncio.Task[None] | None = None
         self._failure: str | None = "not started"
 
     def __len__(self) -> int:
-        return self._offered - self._written
+        return self._taken - self._synced
 
     @property
     def written(self) -> int:
         """How many events are on the disk, since the start."""
-        return self._written
+        return self._synced
 
     async def start(self) -> None:
         """Find the end of the chain and begin to write.
@@ -65,19 +56,20 @@ class AuditLog:
         """
         await asyncio.to_thread(self._segments.open)
         self._failure = None
-        self._writing = asyncio.create_task(self._write(), name="audit")
+        self._syncing = asyncio.create_task(self._sync_on(), name="audit")
+        await self._tell_moved()
 
     async def stop(self) -> None:
-        """Write what waits, for as long as ``stop_s`` allows, then close."""
-        if self._writing is not None:
+        """Sync what was written, for as long as ``stop_s`` allows, then close."""
+        if self._syncing is not None:
             try:
                 async with asyncio.timeout(self._stop_s):
                     await self.flush()
             except TimeoutError:
-                log.critical("audit.events_lost", events=len(self))
-            self._writing.cancel()
+                log.critical("audit.not_synced", events=len(self))
+            self._syncing.cancel()
             with suppress(asyncio.CancelledError):
-                await self._writing
+                await self._syncing
         self._failure = "stopped"
         await asyncio.to_thread(self._segments.close)
 
@@ -86,45 +78,57 @@ class AuditLog:
         return self._failure
 
     def offer(self, event: Event) -> bool:
-        """Take an event if there is room. If there is none, what it tells of must wait until :meth:`put` returns."""
-        if len(self) >= self._max_queue:
+        """Take an event if that is possible. If it is not, what it tells of must wait until :meth:`put` returns."""
+        if not self._may_take():
             return False
-        self._queue.append(event)
-        self._offered += 1
-        self._filled.set()
-        return True
+        try:
+            self._segments.write(event)
+        except OSError as error:
+            self._fail(error)
+            return False
+        else:
+            self._taken += 1
+            return True
+        finally:
+            self._work.set()
 
     async def put(self, event: Event) -> None:
-        """Take an event, waiting for room."""
+        """Take an event, waiting until that is possible."""
         while not self.offer(event):
             async with self._moved:
-                await self._moved.wait_for(lambda: len(self) < self._max_queue)
+                await self._moved.wait_for(self._may_take)
 
     async def flush(self) -> None:
         """Return when everything taken so far is on the disk."""
-        due = self._offered
+        due = self._taken
         async with self._moved:
-            await self._moved.wait_for(lambda: self._written >= due)
+            await self._moved.wait_for(lambda: self._synced >= due)
 
-    async def _write(self) -> None:
-        while True:
-            await self._filled.wait()
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
-            if not self._queue:
-                self._filled.clear()
-            await self._write_batch(batch)
-            async with self._moved:
-                self._written += len(batch)
-                self._moved.notify_all()
+    def _may_take(self) -> bool:
+        return self._failure is None and len(self) < self._max_queue and not self._segments.is_full
 
-    async def _write_batch(self, batch: list[Event]) -> None:
+    async def _sync_on(self) -> None:
         while True:
-            try:
-                await asyncio.to_thread(self._segments.append, batch)
-            except OSError as error:
-                self._failure = error.strerror or type(error).__name__
-                log.exception("audit.write_failed", waiting=len(self))
+            await self._work.wait()
+            self._work.clear()
+            if self._failure is not None:
                 await asyncio.sleep(self._retry_s)
+            taken = self._taken
+            try:
+                await asyncio.to_thread(self._segments.sync)
+                if self._segments.is_full and self._taken == taken:
+                    await asyncio.to_thread(self._segments.turn)
+            except OSError as error:
+                self._fail(error)
+                self._work.set()
             else:
-                self._failure = None
-                return
+                self._synced, self._failure = taken, None
+                await self._tell_moved()
+
+    def _fail(self, error: OSError) -> None:
+        self._failure = error.strerror or type(error).__name__
+        log.error("audit.write_failed", error=self._failure, waiting=len(self))
+
+    async def _tell_moved(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()

@@ -15,7 +15,11 @@ _PATTERN: Final = "audit-*.jsonl"
 
 
 class Segments:
-    """A folder of files ``audit-<first seq>.jsonl``, one chain over all. One writer at a time. Blocks: use a thread.
+    """A folder of files ``audit-<first seq>.jsonl``, one chain over all. One writer at a time.
+
+    A record is written in two steps: :meth:`write` gives it to the operating system, which keeps it whatever becomes of
+    this process; :meth:`sync` waits for the disk, which keeps it when the machine dies. Writing takes microseconds and
+    may be done on an event loop while another thread syncs; everything else blocks, and wants a thread.
 
     Args:
         folder: Made if it is not there.
@@ -30,10 +34,14 @@ class Segments:
         self._file: int | None = None
         self._lock: int | None = None
         self._size_bytes = 0
+        #: Lines behind the synced part of the file: after a sync that failed the system may have forgotten them.
+        self._unsynced: list[bytes] = []
+        self._synced_bytes = 0
+        self._sync_failed = False
         self.head = Head()
 
     def open(self) -> None:
-        """Find the chain's end and make ready to append.
+        """Find the chain's end and make ready to write.
 
         A line that was being written when the machine stopped was never acknowledged: it is moved to a file of its own
         (``torn-*``), not lost.
@@ -50,30 +58,58 @@ class Segments:
         else:
             self._begin_segment()
 
-    def append(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Append events, and return once they are on the disk.
+    @property
+    def is_full(self) -> bool:
+        """Whether the file is to be :meth:`turned <turn>` before anything more is written."""
+        return self._size_bytes >= self._max_segment_bytes
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Add an event to the chain. On return it outlives this process.
 
         Raises:
-            OSError: If they are not; the chain is as it was before.
+            OSError: If it could not be written; the chain is as it was before.
         """
-        if self._file is None or self._size_bytes >= self._max_segment_bytes:
-            self._begin_segment()
-        if self._file is None:
-            raise OSError("no segment is open")
-        head, lines = self.head, []
-        for event in events:
-            line, head = link(head, event, self._key)
-            lines.append(line)
-        block = b"".join(lines)
+        file = self._require_file()
+        line, head = link(self.head, event, self._key)
         try:
-            _write_all(self._file, block)
-            os.fsync(self._file)
+            _write_all(file, line)
         except OSError:
-            # Part of the block may stand there; nobody was told that it does.
-            os.ftruncate(self._file, self._size_bytes)
+            # Part of the line may stand there; nobody was told that it does.
+            os.ftruncate(file, self._size_bytes)
+            os.lseek(file, self._size_bytes, os.SEEK_SET)
             raise
         self.head = head
-        self._size_bytes += len(block)
+        self._size_bytes += len(line)
+        self._unsynced.append(line)
+
+    def sync(self) -> None:
+        """Return once everything written before is on the disk.
+
+        Raises:
+            OSError: If it is not. Nothing may be written until a further call has succeeded.
+        """
+        file = self._require_file()
+        lines = len(self._unsynced)
+        try:
+            if self._sync_failed:
+                _rewrite(file, self._unsynced, self._synced_bytes)
+            os.fsync(file)
+            if not self._synced_bytes:
+                _sync_folder(self._folder)  # the file is new, and so is its name
+        except OSError:
+            self._sync_failed = True
+            raise
+        self._sync_failed = False
+        self._synced_bytes += sum(map(len, self._unsynced[:lines]))
+        del self._unsynced[:lines]
+
+    def turn(self) -> None:
+        """Begin the next file. Everything must be synced, and nothing written meanwhile.
+
+        Raises:
+            OSError: If it cannot be; the file before is still open.
+        """
+        self._begin_segment()
 
     def close(self) -> None:
         """Let others write."""
@@ -91,6 +127,7 @@ class Segments:
         if torn:
             (self._folder / f"torn-{path.stem}-{keep_bytes}").write_bytes(torn)
             os.ftruncate(self._require_file(), keep_bytes)
+        os.fsync(self._require_file())  # a process that was killed has written it, and not waited
         last = whole.rpartition(b"\n")[2]
         if last:
             self.head = _trusted_head(last, path, self._key)
@@ -98,19 +135,14 @@ class Segments:
             self.head = _trusted_head(paths[-2].read_bytes().rstrip(b"\n").rpartition(b"\n")[2], paths[-2], self._key)
 
     def _begin_segment(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        before = self._file
         self._open_file(self._folder / f"audit-{self.head.seq + 1:012d}.jsonl", 0)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if before is not None:
+            os.close(before)
 
     def _open_file(self, path: Path, size_bytes: int) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._size_bytes = size_bytes
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._size_bytes = self._synced_bytes = os.lseek(self._file, size_bytes, os.SEEK_SET)
 
     def _require_file(self) -> int:
         if self._file is None:
@@ -185,7 +217,22 @@ def _locked(path: Path) -> int:
     return handle
 
 
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _write_all(handle: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def _rewrite(handle: int, lines: Sequence[bytes], offset: int) -> None:
+    view = memoryview(b"".join(lines))
+    while view:
+        written = os.pwrite(handle, view, offset)
+        view, offset = view[written:], offset + written

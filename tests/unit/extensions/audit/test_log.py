@@ -1,11 +1,13 @@
-"""The queue before the disk: it slows, it does not drop."""
+"""The log before the disk: it slows, it does not drop."""
 
 import asyncio
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from channels.policy import Principal
 from channels.presence.model import Person
@@ -18,29 +20,59 @@ from extensions.presence.service import TakeOver
 
 
 class SlowSegments(Segments):
-    """Waits before each write until a test lets it; may fail first."""
+    """Waits before each sync until a test lets it; syncs and writes may fail first."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, None, max_segment_bytes=10_000)
+    def __init__(self, folder: Path, max_segment_bytes: int = 10_000) -> None:
+        super().__init__(folder, None, max_segment_bytes=max_segment_bytes)
         self.gate = threading.Event()
-        self.failures = 0
-        self.batches: list[int] = []
+        self.failing_syncs = 0
+        self.failing_writes = 0
+        self.syncs = 0
 
-    def append(self, events: Sequence[Mapping[str, Any]]) -> None:
-        self.gate.wait(10)
-        if self.failures:
-            self.failures -= 1
+    def write(self, event: Mapping[str, Any]) -> None:
+        if self.failing_writes:
+            self.failing_writes -= 1
             raise OSError(28, "No space left on device")
-        self.batches.append(len(events))
-        super().append(events)
+        super().write(event)
+
+    def sync(self) -> None:
+        self.gate.wait(10)
+        if self.failing_syncs:
+            self.failing_syncs -= 1
+            raise OSError(5, "Input/output error")
+        self.syncs += 1
+        super().sync()
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line)["event"] for path in segment_paths(folder) for line in path.read_bytes().splitlines()]
 
 
-class TestQueue:
-    async def test_a_full_queue_makes_wait_and_drops_nothing(self, tmp_path: Path) -> None:
+class TestLog:
+    async def test_what_was_taken_is_written_before_anything_waits(self, tmp_path: Path) -> None:
+        """So that it outlives the process, while the disk is still busy."""
+        segments = SlowSegments(tmp_path)
+        log = AuditLog(segments, max_queue=100)
+        await log.start()
+        assert log.offer({"n": 1})
+        assert [event["n"] for event in _records(tmp_path)] == [1]
+        assert log.written == 0
+        segments.gate.set()
+        await log.stop()
+        assert log.written == 1
+
+    async def test_nothing_is_taken_before_the_start(self, tmp_path: Path) -> None:
+        log = AuditLog(Segments(tmp_path, None, max_segment_bytes=10_000), max_queue=100)
+        late = asyncio.ensure_future(log.put({"n": 1}))
+        await asyncio.sleep(0)
+        assert log.unready() == "not started"
+        assert not late.done()
+        await log.start()
+        await late
+        await log.stop()
+        assert len(_records(tmp_path)) == 1
+
+    async def test_a_disk_that_lags_makes_wait_and_drops_nothing(self, tmp_path: Path) -> None:
         segments = SlowSegments(tmp_path)
         log = AuditLog(segments, max_queue=3)
         await log.start()
@@ -55,7 +87,7 @@ class TestQueue:
         assert verify(tmp_path, None).broken is None
         assert log.written == 10
 
-    async def test_what_gathers_during_a_write_is_written_together(self, tmp_path: Path) -> None:
+    async def test_what_comes_during_a_sync_is_synced_together(self, tmp_path: Path) -> None:
         segments = SlowSegments(tmp_path)
         log = AuditLog(segments, max_queue=100)
         await log.start()
@@ -65,14 +97,23 @@ class TestQueue:
             log.offer({"n": number})
         segments.gate.set()
         await log.stop()
-        assert sum(segments.batches) == 50
-        assert len(segments.batches) <= 2
+        assert log.written == 50
+        assert segments.syncs <= 2
 
-    async def test_a_full_disk_is_told_and_waited_out(self, tmp_path: Path) -> None:
+    async def test_a_full_file_is_turned_and_the_chain_goes_on(self, tmp_path: Path) -> None:
+        log = AuditLog(Segments(tmp_path, None, max_segment_bytes=500), max_queue=100)
+        await log.start()
+        for number in range(20):
+            await log.put({"n": number})
+        await log.stop()
+        assert len(segment_paths(tmp_path)) > 2
+        assert verify(tmp_path, None).records == 20
+
+    @pytest.mark.parametrize("failing", ["failing_writes", "failing_syncs"])
+    async def test_a_disk_that_fails_is_told_and_waited_out(self, tmp_path: Path, failing: str) -> None:
         segments = SlowSegments(tmp_path)
-        segments.failures = 2
+        setattr(segments, failing, 2)
         log = AuditLog(segments, max_queue=100, retry_s=0)
-        assert log.unready() == "not started"
         await log.start()
         segments.gate.set()
         await log.put({"n": 1})
@@ -81,13 +122,16 @@ class TestQueue:
         await log.stop()
         assert len(_records(tmp_path)) == 1
 
-    async def test_a_disk_that_stays_full_does_not_keep_the_server_from_stopping(self, tmp_path: Path) -> None:
+    async def test_a_disk_that_stays_full_takes_nothing_and_lets_the_server_stop(self, tmp_path: Path) -> None:
         segments = SlowSegments(tmp_path)
-        segments.failures = 1_000_000
+        segments.failing_syncs = 1_000_000
         segments.gate.set()
         log = AuditLog(segments, max_queue=100, retry_s=0.001, stop_s=0.02)
         await log.start()
         await log.put({"n": 1})
+        while log.unready() is None:  # noqa: ASYNC110 - a failure announces itself to nobody
+            await asyncio.sleep(0)
+        assert not log.offer({"n": 2})
         await log.stop()
         assert log.unready() == "stopped"
 
