@@ -113,7 +113,7 @@ def subscribe(
 ) -> None:
     """Print the events of channels or patterns, one JSON line each; Ctrl-C ends it.
 
-    Comes back by itself when the connection is lost. States and gaps go to standard error.
+    Comes back by itself when the connection is lost. States, gaps and revocations go to standard error.
 
     Example: bayeux subscribe http://127.0.0.1:8000/bayeux '/task/**'
     """
@@ -122,6 +122,7 @@ def subscribe(
         client = BayeuxClient(url, token=token, transport=transport)
         client.on_state.append(_tell_state)
         client.on_gap.append(_tell_gap)
+        client.on_revoked.append(_tell_revoked)
         done = asyncio.Event()
         printed = 0
 
@@ -228,6 +229,10 @@ def _tell_state(state: ClientState) -> None:
 
 def _tell_gap(gap: Gap) -> None:
     click.secho(f"# {gap.channel}: events may be missing, {gap.reason}", err=True, fg="yellow")
+
+
+def _tell_revoked(channel: str) -> None:
+    click.secho(f"# {channel}: the server does not let you see it any more", err=True, fg="red")
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

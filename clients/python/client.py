@@ -42,6 +42,8 @@ class BayeuxClient:
     Attributes:
         on_state: Called with each new state.
         on_gap: Called when events may be missing.
+        on_revoked: Called with each channel or pattern that the user may not see any more, as our server tells; its
+            iterators end with a :class:`RefusedError`.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class BayeuxClient:
         self.url = url
         self.on_state: list[Callable[[ClientState], object]] = []
         self.on_gap: list[Callable[[Gap], object]] = []
+        self.on_revoked: list[Callable[[str], object]] = []
         self._timeout_s = timeout_s
         self._session = ClientSession(wants_ack=ack)
-        self._subscriptions = Subscriptions(self.tell_gap)
+        self._subscriptions = Subscriptions(self.tell_gap, lambda channel: _tell(self.on_revoked, channel))
         self._exchange = Exchange(self._subscriptions.deliver, self._session.noticed)
         self._connection = Connection(
             url,

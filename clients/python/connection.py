@@ -253,13 +253,11 @@ class Connection:
         replays = self._session.replays
         for channel in self._subscriptions.channels:
             gap = self._subscriptions.unknowable_gap(channel, replays=replays)
-            subscriptions = self._subscriptions.of(channel)
+            ext = self._subscriptions.of(channel)[-1].ext
             try:
-                await self.subscribe(transport, channel, subscriptions[-1].ext, self._subscriptions.replay_of(channel))
+                await self.subscribe(transport, channel, ext, self._subscriptions.replay_of(channel))
             except RefusedError as error:
-                for subscription in subscriptions:
-                    self._subscriptions.drop(subscription)
-                    subscription.end(error)
+                self._subscriptions.refused(channel, error)
                 gap = Gap(channel, f"the server refuses it now: {error}")
             if gap is not None:
                 self._on_gap(gap)

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from bayeux_server.protocol.channel_id import ChannelId
+from clients.python.errors import RefusedError
 from clients.python.events import Event, Gap
 from clients.python.subscription import Subscription
 
 Message = dict[str, Any]
+
+#: Where our server says which subscriptions it ended because they are not allowed any more.
+REVOKED_CHANNEL: Final = "/service/subscriptions"
 
 
 class Subscriptions:
@@ -16,10 +20,12 @@ class Subscriptions:
 
     Args:
         tell_gap: Told of each gap, once.
+        tell_revoked: Told of each channel or pattern whose subscriptions the server ended.
     """
 
-    def __init__(self, tell_gap: Callable[[Gap], None]) -> None:
+    def __init__(self, tell_gap: Callable[[Gap], None], tell_revoked: Callable[[str], None]) -> None:
         self._tell_gap = tell_gap
+        self._tell_revoked = tell_revoked
         self._by_channel: dict[str, list[Subscription]] = {}
         #: Channels with a gap that a reply told of; the first event after it says so once more.
         self._announced: set[str] = set()
@@ -54,6 +60,8 @@ class Subscriptions:
 
     def deliver(self, message: Message) -> None:
         """Give an event to everybody it is for."""
+        if message["channel"] == REVOKED_CHANNEL:
+            self._revoked(message["data"])
         ext = message.get("ext")
         replay = (ext or {}).get("replay") or {}
         event = Event(message["channel"], message["data"], replay.get("id"), ext)
@@ -62,6 +70,18 @@ class Subscriptions:
         for name in ChannelId(event.channel, tuple(event.channel[1:].split("/"))).matching():
             for subscription in self.of(name):
                 subscription.arrived(event)
+
+    def refused(self, channel: str, error: RefusedError) -> None:
+        """End the subscriptions of a channel or pattern that the server does not allow any more."""
+        for subscription in self.of(channel):
+            self.drop(subscription)
+            subscription.end(error)
+
+    def _revoked(self, data: Any) -> None:
+        for channel in data.get("subscriptions", ()) if isinstance(data, dict) else ():
+            if self.of(channel):
+                self.refused(channel, RefusedError(f"403:{channel}:subscription_revoked"))
+                self._tell_revoked(channel)
 
     # ---- history
 

@@ -56,6 +56,7 @@ class SyncBayeuxClient:
         url: The server's Bayeux end point.
         on_state: Called with each new state, on the client's own thread: it may not call the client.
         on_gap: Called likewise when events may be missing.
+        on_revoked: Called likewise with each channel or pattern that the user may not see any more.
         options: As for :class:`BayeuxClient`.
     """
 
@@ -65,11 +66,13 @@ class SyncBayeuxClient:
         *,
         on_state: Callable[[ClientState], object] | None = None,
         on_gap: Callable[[Gap], object] | None = None,
+        on_revoked: Callable[[str], object] | None = None,
         **options: Any,
     ) -> None:
         self._url = url
         self._on_state = on_state
         self._on_gap = on_gap
+        self._on_revoked = on_revoked
         self._options = options
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bayeux-client", daemon=True)
@@ -151,6 +154,8 @@ class SyncBayeuxClient:
             client.on_state.append(self._on_state)
         if self._on_gap is not None:
             client.on_gap.append(self._on_gap)
+        if self._on_revoked is not None:
+            client.on_revoked.append(self._on_revoked)
         await client.open()
         return client
 

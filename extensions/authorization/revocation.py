@@ -1,8 +1,16 @@
-"""What happens when somebody loses a permission: subscriptions end, and what was queued for them is cut."""
+"""What happens when somebody loses a permission: subscriptions end, and what was queued for them is cut.
 
-from collections.abc import Callable
+The session itself, and nobody else, is told on ``/service/subscriptions`` which of its subscriptions ended:
+``{"type": "subscription.revoked", "event_id", "timestamp", "subscriptions": ["/task/task_031"]}``. These are names that
+it sent itself; why they ended, and what became of the thing they name, is not said.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
+from uuid import uuid4
 
+import msgspec
 import structlog
 
 from bayeux_server.protocol.channel_id import ChannelId
@@ -11,6 +19,7 @@ from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.session import ServerSession
 from channels.policy import CARE_ROOTS, to_subscribe
+from channels.timestamps import iso_utc_ms
 from channels.views import View, redact, view_of, without_phi
 from extensions.authorization.decisions import Decisions
 from extensions.authorization.ports import Check
@@ -18,6 +27,8 @@ from extensions.authorization.security import principal_of
 from extensions.authorization.views import ASKED, needs_of
 
 log = structlog.get_logger()
+
+CHANNEL: Final = "/service/subscriptions"
 
 #: Called with user, object type and object id of a revocation that had something to enforce.
 OnEnforced = Callable[[str, str, str], None]
@@ -60,12 +71,23 @@ class Revocations:
             ]
             for name in lost:
                 self._server.unsubscribe(session, name)
+            session.cut(partial(self._is_cut, session, (object_type, object_id)))
             if lost:
                 log.info("subscription.revoked", session=session.short_id, subscriptions=len(lost))
-            session.cut(partial(self._is_cut, session, (object_type, object_id)))
+                self._tell(session, lost)
             enforced = True
         if enforced:
             self.on_enforced(user_id, object_type, object_id)
+
+    def _tell(self, session: ServerSession, lost: Sequence[str]) -> None:
+        event = {
+            "type": "subscription.revoked",
+            "event_id": f"subscription_{uuid4().hex}",
+            "timestamp": iso_utc_ms(self._server.core.clock.wall()),
+            "subscriptions": lost,
+        }
+        channel = self._server.core.grammar.parse(CHANNEL)
+        session.deliver(Delivery(Publication(channel, msgspec.json.encode(event))))
 
     def _is_cut(self, session: ServerSession, lost: tuple[str, str], delivery: Delivery) -> bool:
         """Whether a delivery that waits, or that may be sent again, shows more than is allowed without what was lost.

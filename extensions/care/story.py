@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
 
+from extensions.authorization.revocation import CHANNEL as REVOKED_CHANNEL
+
 Event = Mapping[str, Any]
 
 #: How long anybody waits for anything, seconds.
@@ -204,7 +206,7 @@ class _Play:
         await self._line(
             sarah, f"opens {self._task_id}, version {self._version}: “{task['title']}”, {task['member_name']}"
         )
-        await rita.subscribe(channel)
+        await rita.subscribe(channel, REVOKED_CHANNEL)
         seen = (await rita.asks("GET", f"/api/tasks/{self._task_id}")).expect(200)
         self._require(seen["redacted"] is True and "title" not in seen, "Rita is shown what is not hers to see")
         await self._line(
@@ -288,6 +290,9 @@ class _Play:
                 raise StoryError("the revocation did not take effect in time")
             await asyncio.sleep(_ASK_AGAIN_S)
         silent_after_s = monotonic() - began_s
+        ended = await rita.hears("subscription.revoked")
+        self._require(ended["subscriptions"] == [f"/task/{self._task_id}"], "Rita was told of other subscriptions")
+        await self._line(rita, "is told that she may not see the task any more")
         heard = rita.heard
         current = (await sarah.asks("GET", f"/api/tasks/{self._task_id}")).expect(200)
         saved = await self._change(sarah, {"notes": "Booked for Tuesday."}, current["version"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from clients.python.errors import RefusedError
 from clients.python.events import Gap
 from clients.python.subscription import Subscription
 from clients.python.subscriptions import Subscriptions
@@ -16,7 +17,8 @@ class Owner:
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
-        self.subscriptions = Subscriptions(self.tell_gap)
+        self.revoked: list[str] = []
+        self.subscriptions = Subscriptions(self.tell_gap, self.revoked.append)
 
     async def forget(self, subscription: Subscription) -> None:
         self.subscriptions.drop(subscription)
@@ -112,3 +114,26 @@ class TestHistoryGaps:
             replied({"ext": {"replay": {"gap": []}}})
             replied({})
         assert owner.gaps == []
+
+
+class TestRevocation:
+    async def test_it_ends_all_subscriptions_of_the_channel_and_tells_once(self, owner: Owner) -> None:
+        first, second, other = owner.add("/a"), owner.add("/a"), owner.add("/b")
+        data = {"type": "subscription.revoked", "subscriptions": ["/a", "/unknown"]}
+        owner.event("/a", 1)
+        owner.subscriptions.deliver({"channel": "/service/subscriptions", "data": data})
+        assert owner.revoked == ["/a"]
+        assert owner.subscriptions.channels == ["/b"]
+        for subscription in (first, second):
+            assert (await anext(subscription)).data == 1
+            with pytest.raises(RefusedError, match="403:/a:subscription_revoked"):
+                await anext(subscription)
+        owner.event("/b", 2)
+        assert (await anext(other)).data == 2
+
+    @pytest.mark.parametrize("data", [None, "/a", {}, {"subscriptions": []}])
+    def test_what_cannot_be_read_ends_nothing(self, owner: Owner, data: object) -> None:
+        owner.add("/a")
+        owner.subscriptions.deliver({"channel": "/service/subscriptions", "data": data})
+        assert owner.subscriptions.channels == ["/a"]
+        assert owner.revoked == []

@@ -105,8 +105,11 @@ class TestRevocation:
         await care.publish("/notifications/omar", {"type": "notification.read", "user_id": "omar", "unread_count": 0})
         await care.revoke("member:A1#care_team@user:omar")
         await care.publish("/task/1", UPDATED)
-        assert [event["type"] for event in await omar.events()] == ["notification.read"]
-        assert len(await chen.events()) == 2
+        read, revoked = await omar.events()
+        assert read["type"] == "notification.read"
+        assert (revoked["type"], revoked["subscriptions"]) == ("subscription.revoked", ["/task/1"])
+        assert revoked.keys() == {"type", "event_id", "timestamp", "subscriptions"}
+        assert [event["type"] for event in await chen.events()] == ["task.updated", "task.updated"]
         assert await omar.subscribe("/task/1") == "403:/task/1:subscribe_denied"
 
     async def test_who_loses_phi_rights_keeps_the_task_without_the_patient(self, care: World) -> None:
