@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmarks.installs import CannotInstall
 from benchmarks.servers import COMETD, FAYE, OURS, Server, ServerError, running
 from benchmarks.table import make_console
-from clients.load.conductor import HarnessError
+from clients.load.errors import HarnessError
 from clients.load.machine import Snapshot
 from clients.load.plan import Plan, Scenario
 from clients.load.runner import run as run_plan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.servers import Running
-from clients.load.conductor import HarnessError
+from clients.load.errors import HarnessError
 from clients.load.machine import Snapshot
 from clients.load.orders import Progress
 from clients.load.plan import Plan, Scenario

@@ -20,7 +20,7 @@ from benchmarks.installs import CannotInstall
 from benchmarks.measuring import Measure, measure, median
 from benchmarks.rows import ROWS, Row
 from benchmarks.servers import BARE_PYTHON, COMETD, FAYE, OURS, Server, ServerError, running
-from clients.load.conductor import HarnessError
+from clients.load.errors import HarnessError
 from clients.load.plan import Transport
 
 # Warm-up of each further row on a server that is warm.

@@ -1,92 +1,19 @@
 """``bayeux load``: the commands."""
 
 import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from clients.load.errors import HarnessError
+from clients.load.options import COMMON, DELIVERIES, PUBLISHERS, TIMES, options
 from clients.load.plan import Plan, Scenario, Transport
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-# A run whose figures are the harness's own, not the server's.
-EXIT_INVALID = 3
-EXIT_LOSS = 4
-
 _NEEDS = "bayeux load needs more packages: pip install 'bayeux-server[bench]'"
-
-_COMMON = [
-    click.argument("url"),
-    click.option(
-        "--transport", type=click.Choice([str(known) for known in Transport]), default="websocket", show_default=True
-    ),
-    click.option("--clients", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Sessions."),
-    click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the harness."),
-    click.option("--pid", type=int, help="The server's process on this machine: measure its CPU and memory."),
-    click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent with every request."),
-    click.option("--handshake-ext", default="", metavar="JSON", help="`ext` of every handshake, such as a token."),
-    click.option("--prefix", default="/load", show_default=True, help="First segments of every channel."),
-    click.option(
-        "--concurrency", type=click.IntRange(1), default=50, show_default=True, help="Sessions opening at once."
-    ),
-    click.option("--seed", type=int, default=1, show_default=True, help="Of everything drawn by lot."),
-    click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report here."),
-    click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write the page with plots here."),
-]
-
-_TIMES = [
-    click.option(
-        "--payload", "payload_bytes", type=click.IntRange(41), default=300, show_default=True, help="Bytes of `data`."
-    ),
-    click.option(
-        "--duration", "duration_s", type=click.IntRange(1), default=10, show_default=True, help="Measured seconds."
-    ),
-    click.option(
-        "--warm-up", "warm_up_s", type=click.FloatRange(0), default=2, show_default=True, help="Seconds before."
-    ),
-    click.option(
-        "--drain", "drain_s", type=click.FloatRange(0), default=5, show_default=True, help="Wait for the rest, s."
-    ),
-]
-
-_DELIVERIES = [
-    click.option(
-        "--rate",
-        type=click.FloatRange(min=0, min_open=True),
-        default=10_000,
-        show_default=True,
-        help="Deliveries a second that the publishes shall cause.",
-    ),
-    click.option("--batch", type=click.IntRange(1, 1_000), default=1, show_default=True, help="Publishes a request."),
-    *_TIMES,
-    click.option("--idle-channels", type=click.IntRange(0), default=0, help="Silent channels of each client besides."),
-    click.option("--find-limit", is_flag=True, help="Raise the rate until a bound breaks; report the highest held."),
-    click.option(
-        "--max-p99", "max_p99_ms", type=float, default=500, show_default=True, help="Bound of --find-limit, ms."
-    ),
-    click.option(
-        "--max-loss", "max_loss_share", type=float, default=0, show_default=True, help="Its other bound, 0 to 1."
-    ),
-]
-
-_PUBLISHERS = click.option(
-    "--publishers", type=click.IntRange(1), default=4, show_default=True, help="Sessions that publish."
-)
-
-
-def _options(*groups: list[Callable[[F], F]]) -> Callable[[F], F]:
-    def add(command: F) -> F:
-        for group in reversed(groups):
-            for option in reversed(group):
-                command = option(command)
-        return command
-
-    return add
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,30 +28,30 @@ def load() -> None:
 
 
 @load.command(Scenario.FAN_OUT.value)
-@_options(_COMMON, _DELIVERIES, [_PUBLISHERS])
-def fan_out(**options: Any) -> None:
+@options(COMMON, DELIVERIES, PUBLISHERS)
+def fan_out(**given: Any) -> None:
     """Every client is subscribed to one channel, a few publish to it."""
-    _run(Scenario.FAN_OUT, options)
+    _run(Scenario.FAN_OUT, given)
 
 
 @load.command(Scenario.CHAT.value)
 @click.option("--channels", type=click.IntRange(1), default=100, show_default=True, help="Channels in all.")
 @click.option("--channels-each", type=click.IntRange(1), default=10, show_default=True, help="Channels of each client.")
-@_options(_COMMON, _DELIVERIES, [_PUBLISHERS])
-def chat(**options: Any) -> None:
+@options(COMMON, DELIVERIES, PUBLISHERS)
+def chat(**given: Any) -> None:
     """Each client is in some of the channels, some of the clients publish to theirs."""
-    if options["channels_each"] > options["channels"]:
+    if given["channels_each"] > given["channels"]:
         raise click.UsageError("--channels-each must not exceed --channels")
-    if options["publishers"] > options["clients"]:
+    if given["publishers"] > given["clients"]:
         raise click.UsageError("--publishers must not exceed --clients")
-    _run(Scenario.CHAT, options)
+    _run(Scenario.CHAT, given)
 
 
 @load.command(Scenario.POINT_TO_POINT.value)
-@_options(_COMMON, _DELIVERIES)
-def point_to_point(**options: Any) -> None:
+@options(COMMON, DELIVERIES)
+def point_to_point(**given: Any) -> None:
     """Each client has a channel of its own, and its neighbour publishes to it."""
-    _run(Scenario.POINT_TO_POINT, options)
+    _run(Scenario.POINT_TO_POINT, given)
 
 
 @load.command(Scenario.SLOW_READERS.value)
@@ -134,10 +61,10 @@ def point_to_point(**options: Any) -> None:
 @click.option(
     "--slow-rate", "slow_bytes_per_s", type=click.IntRange(0), default=2_048, show_default=True, help="Bytes a second."
 )
-@_options(_COMMON, _DELIVERIES, [_PUBLISHERS])
-def slow_readers(**options: Any) -> None:
+@options(COMMON, DELIVERIES, PUBLISHERS)
+def slow_readers(**given: Any) -> None:
     """Fan-out where some read slowly: what it does to the others, and to the server's memory."""
-    _run(Scenario.SLOW_READERS, options)
+    _run(Scenario.SLOW_READERS, given)
 
 
 @load.command(Scenario.CARE_DAY.value)
@@ -147,35 +74,35 @@ def slow_readers(**options: Any) -> None:
 @click.option(
     "--tasks", "tasks_per_team", type=click.IntRange(1, 500), default=20, show_default=True, help="Of a team of 10."
 )
-@_options(_COMMON, _TIMES)
-def care_day(**options: Any) -> None:
+@options(COMMON, TIMES)
+def care_day(**given: Any) -> None:
     """Coordinators of the Care App open tasks, type, save, tell a colleague and close, on the app's channels."""
-    _run(Scenario.CARE_DAY, options)
+    _run(Scenario.CARE_DAY, given)
 
 
 @load.command(Scenario.IDLE.value)
 @click.option(
     "--duration", "duration_s", type=click.IntRange(1), default=10, show_default=True, help="Seconds to hold them."
 )
-@_options(_COMMON)
-def idle(**options: Any) -> None:
+@options(COMMON)
+def idle(**given: Any) -> None:
     """Open sessions and leave them alone: what each costs the server in memory (with --pid)."""
-    _run(Scenario.IDLE, options)
+    _run(Scenario.IDLE, given)
 
 
 @load.command(Scenario.HANDSHAKE_STORM.value)
 @click.option("--rate", type=click.FloatRange(0), default=0, help="Sessions a second (0: as --concurrency allows).")
-@_options(_COMMON)
-def handshake_storm(**options: Any) -> None:
+@options(COMMON)
+def handshake_storm(**given: Any) -> None:
     """All clients handshake, connect and subscribe: how many sessions a second, and how long each takes."""
-    _run(Scenario.HANDSHAKE_STORM, options)
+    _run(Scenario.HANDSHAKE_STORM, given)
 
 
 @load.command(Scenario.RECONNECT_STORM.value)
-@_options(_COMMON)
-def reconnect_storm(**options: Any) -> None:
+@options(COMMON)
+def reconnect_storm(**given: Any) -> None:
     """All connections are cut at one moment and every client comes back at once."""
-    _run(Scenario.RECONNECT_STORM, options)
+    _run(Scenario.RECONNECT_STORM, given)
 
 
 @load.command()
@@ -214,60 +141,29 @@ def self_test(seconds: int) -> None:
     raise SystemExit(examine(Console(), seconds))
 
 
-def _run(scenario: Scenario, options: dict[str, Any]) -> None:
+def _run(scenario: Scenario, given: dict[str, Any]) -> None:
     _require_packages()
-    from clients.load.conductor import HarnessError
+    from clients.load.console import command_line, show, show_step
+    from clients.load.limit import Bounds
     from clients.load.live import LiveDisplay
     from clients.load.runner import find_limit, run
 
-    pid, json_path, html_path = (options.pop(name) for name in ("pid", "json_path", "html_path"))
-    searching, max_p99_ms, max_loss = (
-        options.pop(name, None) for name in ("find_limit", "max_p99_ms", "max_loss_share")
-    )
-    options["transport"] = Transport(options["transport"])
-    plan = Plan(scenario=scenario, **options)
+    command = command_line(click.get_current_context())
+    pid, json_path, html_path = (given.pop(name) for name in ("pid", "json_path", "html_path"))
+    searching, max_p99_ms, max_loss = (given.pop(name, None) for name in ("find_limit", "max_p99_ms", "max_loss_share"))
+    given["transport"] = Transport(given["transport"])
+    plan = Plan(scenario=scenario, **given)
     console = Console()
     try:
-        with LiveDisplay(plan, plan.clients) as display:
+        with LiveDisplay(plan) as display:
             if searching:
-                from clients.load.limit import Bounds
-
                 bounds = Bounds(p99_ms=max_p99_ms, loss_share=max_loss)
-                report = find_limit(plan, display, bounds, lambda step: _show_step(console, step), pid)
+                report = find_limit(plan, display, bounds, lambda step: show_step(console, step), pid)
             else:
                 report = run(plan, display, pid)
     except (HarnessError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    _show(console, report, json_path, html_path)
-
-
-def _show_step(console: Console, step: Any) -> None:
-    verdict = "held" if step.held else f"not held: {step.why}"
-    console.print(f"{step.rate:>12,.0f}/s  p50 {step.p50_ms:.1f}  p99 {step.p99_ms:.1f} ms  {verdict}", highlight=False)
-
-
-def _show(console: Console, report: Any, json_path: Path | None, html_path: Path | None) -> None:
-    from clients.load import page
-    from clients.load import report as reports
-    from clients.load.tables import facts
-
-    table = Table(title=f"{report.plan.scenario} over {report.plan.transport}", show_header=False, title_justify="left")
-    for row in facts(report):
-        table.add_row(*row)
-    console.print(table)
-    for note in report.notes:
-        console.print(f"Note: {note}.", style="yellow", markup=False, highlight=False)
-    if json_path:
-        reports.write(report, json_path)
-    if html_path:
-        page.write(report, html_path)
-    if not report.valid:
-        for reason in report.reasons:
-            console.print(f"This run is not valid: {reason}.", style="bold red", markup=False, highlight=False)
-        sys.exit(EXIT_INVALID)
-    count = report.count
-    if count.lost or count.duplicated or count.out_of_order or count.misdelivered or report.malformed:
-        sys.exit(EXIT_LOSS)
+    show(console, msgspec.structs.replace(report, command=command), json_path, html_path)
 
 
 def _require_packages() -> None:

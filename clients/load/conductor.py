@@ -11,13 +11,16 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from clients.load import topology
+from clients.load.errors import HarnessError
 from clients.load.machine import Machine, Snapshot
+from clients.load.open_files import allow_open_files
 from clients.load.orders import (
     Broken,
     Leave,
     Open,
     Opened,
     Order,
+    Present,
     Progress,
     Publish,
     Reconnect,
@@ -26,21 +29,19 @@ from clients.load.orders import (
     Sent,
     Settle,
 )
-from clients.load.plan import Plan
+from clients.load.plan import Plan, Transport
 from clients.load.target import resolve
 from clients.load.worker import work
 
 # From the order to the first publish: every process must have heard of it.
 HEAD_START_S = 0.3
 LOOK_EVERY_S = 1.0
+# Of one session: over long-polling one for the held connect, one for everything else.
+SOCKETS = {Transport.WEBSOCKET: 1, Transport.LONG_POLLING: 2}
 # Beyond what an order takes by its own terms, this much silence means that a worker hangs.
 PATIENCE_S = 60.0
 
 R = TypeVar("R", bound=Report)
-
-
-class HarnessError(Exception):
-    """The harness cannot do what was asked; the text is for people."""
 
 
 @dataclass(slots=True)
@@ -89,12 +90,13 @@ class Conductor:
         """Start the workers.
 
         Raises:
-            HarnessError: If the URL names no server.
+            HarnessError: If the URL names no server, or there are more sessions than this machine lets us open.
         """
         try:
             target = resolve(self.plan.url, self.plan.headers)
         except ValueError as error:
             raise HarnessError(str(error)) from error
+        allow_open_files(len(self.topology.members) * SOCKETS[self.plan.transport], self.plan.processes)
         # Not forked: a fork would copy the progress display's threads and the parent's memory.
         context = multiprocessing.get_context("spawn")
         for index in range(self.plan.processes):
@@ -128,6 +130,8 @@ class Conductor:
 
     def open(self) -> Outcome:
         """Open all sessions; the outcome says how many are ready and how long each took."""
+        self._phase = "starting"
+        self._gather(Present, patience_s=PATIENCE_S)
         self._phase = "opening sessions"
         outcome = Outcome(before=self.machine.look())
         self._tell(Open())
@@ -208,7 +212,7 @@ class Conductor:
             try:
                 report: Report = pipe.recv()
             except EOFError:
-                raise HarnessError(f"a worker process ended while {self._phase}") from None
+                raise HarnessError(f"a worker process of the harness was ended while {self._phase}") from None
             if isinstance(report, Broken):
                 raise HarnessError(f"a worker process failed: {report.reason}")
             if isinstance(report, Progress):

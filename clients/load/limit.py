@@ -47,6 +47,7 @@ def step_of(report: Report, why: str) -> Step:
         server_cores=report.server.cores if report.server else 0.0,
         held=not why,
         why=why,
+        harness_failed=not report.valid,
     )
 
 
@@ -59,7 +60,7 @@ def search(first_rate: float, run: Callable[[float], Report], bounds: Bounds) ->
     held, broken, rate = 0.0, 0.0, first_rate
     for _ in range(MAX_STEPS):
         report = run(rate)
-        why = bounds.broken_by(report) or ("; ".join(report.reasons) if report.reasons else "")
+        why = "; ".join(report.reasons) or bounds.broken_by(report)
         yield report, step_of(report, why)
         if why:
             broken = rate

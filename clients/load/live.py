@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 class LiveDisplay:
     """A progress bar on standard error; nothing where that is no terminal."""
 
-    def __init__(self, plan: Plan, sessions: int) -> None:
+    def __init__(self, plan: Plan) -> None:
         console = Console(stderr=True)
         columns = (
             SpinnerColumn(),
@@ -28,7 +28,7 @@ class LiveDisplay:
             TextColumn("{task.fields[figures]}"),
         )
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._plan, self._sessions = plan, sessions
+        self._plan = plan
         self._task: TaskID | None = None
         self._phase = ""
         self._began_s = 0.0
@@ -59,7 +59,7 @@ class LiveDisplay:
         if self._task is not None:
             self._progress.remove_task(self._task)
         totals: dict[str, float] = {
-            "opening sessions": self._sessions,
+            "opening sessions": self._plan.clients,
             "warming up": self._plan.warm_up_s,
             "measuring": self._plan.duration_s,
             "idle": self._plan.duration_s,
@@ -69,6 +69,9 @@ class LiveDisplay:
 
     def _figures(self, ready: int, progress: Sequence[WorkerProgress], snapshot: Snapshot) -> str:
         parts = [f"{ready:,} sessions"]
+        failed = sum(report.failed for report in progress)
+        if failed:
+            parts.append(f"{failed:,} failed")
         received = sum(report.received for report in progress)
         if received:
             p50_ms, p99_ms = (max(report.p50_ms for report in progress), max(report.p99_ms for report in progress))

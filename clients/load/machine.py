@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from clients.load.errors import HarnessError
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -38,7 +40,13 @@ class Machine:
     pid: int | None = None
 
     def look(self) -> Snapshot:
-        """Return what has been used until now."""
+        """Return what has been used until now.
+
+        Raises:
+            HarnessError: If the server's process is not there.
+        """
+        if self.pid is not None and not psutil.pid_exists(self.pid):
+            raise HarnessError(f"there is no process {self.pid}: the server has ended, or --pid names another")
         times = psutil.cpu_times()
         server = _family(self.pid) if self.pid is not None else []
         server_cpu_s, server_rss_bytes = _usage(server)

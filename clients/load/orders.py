@@ -43,12 +43,16 @@ Order = Open | Reconnect | Publish | Settle | Leave
 
 
 @dataclass(frozen=True, slots=True)
+class Present:
+    """The process has started and waits for orders."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How it goes: the last second of one process."""
 
     ready: int
     failed: int
-    sent: int = 0
     received: int = 0
     p50_ms: float = 0.0
     p99_ms: float = 0.0
@@ -113,4 +117,4 @@ class Broken:
     reason: str
 
 
-Report = Progress | Opened | Sent | Result | Broken
+Report = Present | Progress | Opened | Sent | Result | Broken

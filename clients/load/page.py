@@ -1,20 +1,14 @@
 """The report as one HTML page that needs nothing but itself."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 from clients.load import plots
 from clients.load.report import Report
-from clients.load.tables import facts
+from clients.load.tables import PERCENTILES, groups, latency_title
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1d2329;background:#fff}
-h1{font-size:1.4rem;margin-bottom:0}table{border-collapse:collapse;width:100%;margin:1rem 0}
-th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e3e6e9}td{font-variant-numeric:tabular-nums}
-th{font-weight:500;width:16rem}svg{width:100%;height:auto}
-code{background:#f2f4f6;padding:.1rem .3rem;overflow-wrap:anywhere}
-.valid{color:#2a7f62}.invalid{color:#b23a48;font-weight:600}small{color:#69737d}
-"""
+STYLE = (Path(__file__).with_name("page.css")).read_text(encoding="utf-8")
 
 
 def write(report: Report, path: Path) -> None:
@@ -24,21 +18,65 @@ def write(report: Report, path: Path) -> None:
 
 def render(report: Report) -> str:
     """Return the page of ``report``."""
-    title = f"{report.plan.scenario} over {report.plan.transport}"
-    verdict = '<p class="valid">This run is valid.</p>'
-    if not report.valid:
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons)
-        verdict = f'<p class="invalid">This run is not valid.</p><ul>{reasons}</ul>'
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    table = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts(report))
-    drawings = [plots.latency_histogram(report)]
-    if report.seconds:
-        drawings = [plots.latency_over_time(report), *drawings, plots.rate_against_latency(report)]
+    drawings = "".join(f"<figure>{drawing}</figure>" for drawing in plots.drawings(report))
+    sections = "".join(_section(title, _facts(facts)) for title, facts in groups(report))
+    steps = _section("Rates tried", _steps(report)) if report.steps else ""
+    command = f"<pre>{escape(report.command)}</pre>" if report.command else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
-        f"<h1>{escape(title)}</h1>"
-        f"<small>{escape(report.started)} · {escape(report.machine)} · {escape(report.plan.url)}</small>{verdict}"
-        f"<ul>{notes}</ul><table>{table}</table>{''.join(drawings)}"
-        f"<p><code>{escape(report.command)}</code></p></body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(report.title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
+        f"<header><h1>{escape(report.title)}</h1>"
+        f"<p>{escape(report.plan.url)}<br>{escape(report.started)} · {escape(report.machine)}</p></header>"
+        f'{_verdict(report)}<div class="cards">{"".join(_cards(report))}</div>'
+        f'<div class="plots">{drawings}</div>{steps}<div class="facts">{sections}</div>{command}</body></html>\n'
+    )
+
+
+def _verdict(report: Report) -> str:
+    notes = "".join(f"<li>{escape(line)}</li>" for line in [*report.reasons, *report.notes])
+    says = "This run is valid." if report.valid else "This run is not valid: the figures are not the server's."
+    kind = "valid" if report.valid else "invalid"
+    if report.valid and report.is_flawed:
+        kind, says = "flawed", "This run is valid, and deliveries went wrong in it."
+    return f'<section class="verdict {kind}"><p>{says}</p>{f"<ul>{notes}</ul>" if notes else ""}</section>'
+
+
+def _cards(report: Report) -> Iterator[str]:
+    """Yield the figures that one looks for first."""
+    if report.limit_per_s is not None:
+        yield _card("highest rate held", f"{report.limit_per_s:,.0f}", "deliveries/s")
+    if report.per_s:
+        asked = f"{report.work}/s" + (f" of {report.asked_per_s:,.0f} asked" if report.asked_per_s else "")
+        yield _card("rate", f"{report.per_s:,.0f}", asked)
+    for name in ("p50", "p99", "max"):
+        yield _card(f"{latency_title(report).lower()}, {PERCENTILES[name]}", f"{report.latency_ms[name]:,.1f}", "ms")
+    if report.work == "deliveries":
+        count = report.count
+        wrong = f"{count.duplicated:,} doubled, {count.out_of_order:,} out of order"
+        yield _card("lost", f"{count.lost:,}", f"of {count.expected:,}; {wrong}")
+    if report.server:
+        yield _card("server memory", f"{report.server.rss_mib:,.0f}", "MiB")
+        if report.server.work_per_cpu_s and report.per_s:
+            cores = f"{report.work} per CPU second, {report.server.cores:.2f} cores"
+            yield _card("server efficiency", f"{report.server.work_per_cpu_s:,.0f}", cores)
+
+
+def _card(name: str, value: str, unit: str) -> str:
+    return f"<div><small>{escape(name)}</small><b>{value}</b><span>{escape(unit)}</span></div>"
+
+
+def _section(title: str, table: str) -> str:
+    return f"<section><h2>{escape(title)}</h2><table>{table}</table></section>"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
+
+
+def _steps(report: Report) -> str:
+    return "<tr><th>asked</th><th>delivered</th><th>p50 ms</th><th>p99 ms</th><th></th></tr>" + "".join(
+        f'<tr class="{"held" if step.held else "broken"}"><td>{step.rate:,.0f}/s</td>'
+        f"<td>{step.deliveries_per_s:,.0f}/s</td><td>{step.p50_ms:,.1f}</td><td>{step.p99_ms:,.1f}</td>"
+        f"<td>{escape(step.why or 'held')}</td></tr>"
+        for step in report.steps
     )

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Stands in reports for a token or another secret.
+HIDDEN = "..."
+
 
 class Scenario(StrEnum):
     """What the clients do; the names are those of the commands."""

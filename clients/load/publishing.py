@@ -1,5 +1,6 @@
 """A run in one process: publish for a time, count by the second, wait for the rest, close the books."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from clients.load.care_day import CareDay
@@ -35,7 +36,6 @@ class Publishing:
             self.pacer = Pacer(fleet, publishers, plan.batch)
         self._usage = Usage(fleet.reactor)
         self._cpu_s = self._busy_share = 0.0
-        self._sent_before = 0
         self._waiting: list[Session] = []
 
     def start(self, order: Publish, then: Callable[[], None]) -> None:
@@ -47,9 +47,11 @@ class Publishing:
         recorder.rows.clear()
         measured_us = order.start_us + round(self._plan.warm_up_s * 1e6)
         end_us = measured_us + round(self._plan.duration_s * 1e6)
+        for second in range(1, math.ceil(self._plan.warm_up_s)):
+            self._at(order.start_us + second * 1_000_000, lambda: self._turn(keep=False))
         self._at(measured_us, self._measure)
         for second in range(1, int(self._plan.duration_s)):
-            self._at(measured_us + second * 1_000_000, self._turn)
+            self._at(measured_us + second * 1_000_000, lambda: self._turn(keep=True))
         self._at(end_us, self._end)
         if self._share:
             self.pacer.start(order.start_us, end_us, order.rate * self._share, then)
@@ -69,16 +71,15 @@ class Publishing:
         self._fleet.recorder.turn(keep=False)
         self._usage = Usage(self._fleet.reactor)
 
-    def _turn(self) -> None:
-        row = self._fleet.recorder.turn(keep=True)
+    def _turn(self, *, keep: bool) -> None:
+        row = self._fleet.recorder.turn(keep=keep)
         p50_ms, p99_ms = quick_percentiles_ms(row, (0.5, 0.99))
-        tally, sent = self._fleet.tally, self.pacer.sent - self._sent_before
-        self._sent_before = self.pacer.sent
-        self._say(Progress(tally.ready, tally.failed.total(), sent, sum(row.values()), p50_ms, p99_ms))
+        tally = self._fleet.tally
+        self._say(Progress(tally.ready, tally.failed.total(), sum(row.values()), p50_ms, p99_ms))
 
     def _end(self) -> None:
         self._cpu_s, self._busy_share = self._usage.cpu_s, self._usage.busy_share
-        self._turn()
+        self._turn(keep=True)
 
     def _look(self, sent: Mapping[int, int], give_up_us: int) -> None:
         while self._waiting and (self._waiting[-1].is_over or self._waiting[-1].ledger.is_complete(sent)):

@@ -5,7 +5,9 @@ from pathlib import Path
 import msgspec
 
 from clients.load.ledger import Count
-from clients.load.plan import Plan
+from clients.load.plan import Plan, Transport
+
+TRANSPORT_NAMES = {Transport.WEBSOCKET: "WebSocket", Transport.LONG_POLLING: "long-polling"}
 
 
 class Second(msgspec.Struct, frozen=True):
@@ -30,6 +32,10 @@ class ServerUse(msgspec.Struct, frozen=True):
     rss_after_mib: float
     work_per_cpu_s: float
     cpu_us_per_work: float
+
+    def kib_per_session(self, sessions: int) -> float:
+        """Return how many KiB the server grew by for each of ``sessions``."""
+        return (self.rss_after_mib - self.rss_before_mib) * 1024 / sessions
 
 
 class HarnessUse(msgspec.Struct, frozen=True):
@@ -63,7 +69,12 @@ class Sessions(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One rate that ``--find-limit`` tried; ``why`` says why it was not held."""
+    """One rate that ``--find-limit`` tried.
+
+    Attributes:
+        why: Why it was not held.
+        harness_failed: Whether it was the harness that could not keep up: the server may well hold this rate.
+    """
 
     rate: float
     deliveries_per_s: float
@@ -73,6 +84,7 @@ class Step(msgspec.Struct, frozen=True):
     server_cores: float
     held: bool
     why: str = ""
+    harness_failed: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +93,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         format: Of this file; a reader refuses another.
         started: ISO 8601, UTC.
+        command: That runs it again, but for what was secret in it.
+        plan: Without the values of its headers and its handshake ext.
         work: What is counted as work: ``deliveries`` or ``sessions``.
         per_s: Work done per second of the measured time.
         histogram: The latencies as an encoded HDR histogram (base64), microseconds.
@@ -91,7 +105,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = 1
     started: str
-    command: str
+    command: str = ""
     machine: str
     plan: Plan
     work: str
@@ -115,6 +129,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool
     reasons: list[str]
     notes: list[str]
+
+    @property
+    def title(self) -> str:
+        """What ran, in words."""
+        return f"{self.plan.scenario.replace('-', ' ').capitalize()} over {TRANSPORT_NAMES[self.plan.transport]}"
+
+    @property
+    def is_flawed(self) -> bool:
+        """Whether any delivery went wrong."""
+        count = self.count
+        return bool(count.lost or count.duplicated or count.out_of_order or count.misdelivered or self.malformed)
 
 
 def write(report: Report, path: Path) -> None:

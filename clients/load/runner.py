@@ -1,15 +1,27 @@
 """Runs a plan from the first connection to the report."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import msgspec
 
-from clients.load.conductor import Conductor, HarnessError, Watcher
+from clients.load.conductor import Conductor, Watcher
+from clients.load.errors import HarnessError
+from clients.load.fleet import Tally
 from clients.load.limit import Bounds, search
 from clients.load.plan import Plan, Scenario
 from clients.load.report import Report, Step
 from clients.load.summary import of_deliveries, of_idle, of_sessions
+
+# What to do about it, by what the reason contains.
+REMEDIES = {
+    "ECONNREFUSED": "; start the server, or correct the URL",
+    "HTTP 404": "; correct the path of the URL (Faye is often at /faye or /bayeux, CometD at /cometd)",
+    "HTTP 401": "; give what the server wants in --header or --handshake-ext",
+    "handshake: 40": "; give what the server wants in --header or --handshake-ext",
+    "subscribe was refused": "; choose channels that are allowed with --prefix",
+}
 
 
 def run(plan: Plan, watcher: Watcher, pid: int | None = None) -> Report:
@@ -25,11 +37,9 @@ def run(plan: Plan, watcher: Watcher, pid: int | None = None) -> Report:
     """
     with Conductor(plan, pid, watcher) as conductor:
         opening = conductor.open()
+        _require_sessions(plan.url, [report.tally for report in opening.opened])
         if plan.scenario is Scenario.HANDSHAKE_STORM:
             return of_sessions(conductor, opening)
-        _require_sessions(
-            conductor, sum(report.tally.ready for report in opening.opened), opening.opened[0].tally.failed
-        )
         if plan.scenario is Scenario.RECONNECT_STORM:
             return of_sessions(conductor, conductor.reconnect())
         if plan.scenario is Scenario.IDLE:
@@ -59,10 +69,16 @@ def find_limit(
     chosen = best or last
     if chosen is None:
         raise HarnessError("no rate was tried")
-    return msgspec.structs.replace(chosen, steps=steps, limit_per_s=best.asked_per_s if best else 0.0)
+    limit_per_s = best.asked_per_s if best else 0.0
+    notes = list(chosen.notes)
+    if any(step.harness_failed and step.rate > limit_per_s for step in steps):
+        notes.append("the search ended where the harness could not keep up: the server may hold more")
+    return msgspec.structs.replace(chosen, steps=steps, limit_per_s=limit_per_s, notes=notes)
 
 
-def _require_sessions(conductor: Conductor, ready: int, failed: dict[str, int]) -> None:
-    if ready == 0:
-        reasons = ", ".join(failed) or "no reason known"
-        raise HarnessError(f"no session could be opened at {conductor.plan.url}: {reasons}")
+def _require_sessions(url: str, tallies: Sequence[Tally]) -> None:
+    if not any(tally.ready for tally in tallies):
+        reasons = sum((tally.failed for tally in tallies), Counter[str]())
+        why = ", ".join(reasons) or "no reason known"
+        remedy = next((advice for sign, advice in REMEDIES.items() if sign in why), "")
+        raise HarnessError(f"no session could be opened at {url}: {why}{remedy}")

@@ -40,7 +40,7 @@ def examine(console: Console, seconds: int) -> int:
     for rate, batch in LOADS:
         with echo_server() as (url, pid):
             plan = Plan(url, Scenario.FAN_OUT, clients=200, rate=rate, batch=batch, duration_s=seconds)
-            with LiveDisplay(plan, plan.clients) as display:
+            with LiveDisplay(plan) as display:
                 report = run(plan, display, pid)
         good = _is_good(report)
         passed = passed and good

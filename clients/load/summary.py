@@ -3,9 +3,9 @@
 import datetime as dt
 import os
 import platform
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from clients.load.conductor import Conductor, Outcome
@@ -13,7 +13,7 @@ from clients.load.fleet import Tally
 from clients.load.latency import histogram, percentiles_ms, quick_percentiles_ms
 from clients.load.ledger import Count
 from clients.load.machine import Snapshot, Use
-from clients.load.plan import Scenario
+from clients.load.plan import HIDDEN, Plan, Scenario
 from clients.load.report import HarnessUse, Report, Second, ServerUse, Sessions
 from clients.load.verdict import objections, remarks
 
@@ -109,7 +109,7 @@ def of_idle(conductor: Conductor, opening: Outcome, outcome: Outcome) -> Report:
         asked_per_s=0.0,
         per_s=0.0,
         rows=[report.row for report in opening.opened],
-        sessions=_sessions(tally, seconds=use.wall_s),
+        sessions=_sessions(tally),
         server=_server(conductor, [opening.before, *outcome.snapshots], tally.ready),
         harness=harness,
         reasons=list(objections(harness, sent=0, planned=0, opened=tally.ready, wanted=wanted)),
@@ -139,9 +139,8 @@ def _report(
     latencies = histogram(rows)
     return Report(
         started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=" ".join(["bayeux load", *sys.argv[1:]]),
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        plan=conductor.plan,
+        plan=_without_secrets(conductor.plan),
         work=work,
         asked_per_s=asked_per_s,
         per_s=per_s,
@@ -162,6 +161,11 @@ def _report(
         reasons=reasons,
         notes=list(remarks(harness, server.cpu_us_per_work if server else None)),
     )
+
+
+def _without_secrets(plan: Plan) -> Plan:
+    headers = tuple(f"{header.partition(':')[0]}: {HIDDEN}" for header in plan.headers)
+    return replace(plan, headers=headers, handshake_ext=HIDDEN if plan.handshake_ext else "")
 
 
 def _harness(*, cpu_s: float, busiest: float, work: int, lag_p99_ms: float, other_cores: float | None) -> HarnessUse:

@@ -11,7 +11,20 @@ from operator import methodcaller
 from clients.load import topology
 from clients.load.fleet import Fleet
 from clients.load.opening import Opening
-from clients.load.orders import Broken, Leave, Open, Opened, Order, Progress, Publish, Reconnect, Report, Sent, Settle
+from clients.load.orders import (
+    Broken,
+    Leave,
+    Open,
+    Opened,
+    Order,
+    Present,
+    Progress,
+    Publish,
+    Reconnect,
+    Report,
+    Sent,
+    Settle,
+)
 from clients.load.plan import Plan, Scenario, Transport
 from clients.load.polling_session import PollingSession
 from clients.load.publishing import Publishing
@@ -65,6 +78,7 @@ class Worker:
         # What is built now lives as long as the process: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
+        self._say(Present())
         self._fleet.reactor.run_while(lambda: not self._leaving)
         self._fleet.reactor.close()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from clients.load.conductor import HarnessError
 from clients.load.echo import Audience, EchoProtocol
+from clients.load.errors import HarnessError
 from clients.load.ledger import Count
 from clients.load.machine import Snapshot
 from clients.load.mark import MARK_DIGITS, SIGN, parse_mark
