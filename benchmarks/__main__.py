@@ -2,24 +2,22 @@
 
 import click
 
-from benchmarks import audience, idle, versus
+from benchmarks import audience, versus
 from benchmarks.rows import ROWS
-from benchmarks.servers import COMETD, FAYE, OURS
 from benchmarks.table import make_console
 
 
 @click.command()
-@click.option("--short", is_flag=True, help="At most ten minutes: fewer rows, one round.")
-def main(*, short: bool) -> None:
-    """Print the tables of all benchmarks of the Bayeux server."""
+@click.option("--short", is_flag=True, help="At most ten minutes: one round, shorter runs.")
+@click.option("--readme", is_flag=True, help="Put table and plot into the README.")
+def main(*, short: bool, readme: bool) -> None:
+    """Print the tables of all comparisons of the Bayeux server."""
     console = make_console()
-    console.rule("Ours, the peers, bare Python and the C ceiling")
     rows = [row for row in ROWS if row.in_short or not short]
-    versus.run(rows, list(versus.SERVERS), versus.SHORT if short else versus.LONG, console)
-    console.rule("Cost of a delivery by audience")
-    audience.run(console, short=short)
-    console.rule("Memory of an idle session")
-    idle.run(console, [OURS] if short else [OURS, FAYE, COMETD])
+    versus.run(rows, list(versus.SERVERS), versus.SHORT if short else versus.LONG, console, into_readme=readme)
+    if not short:
+        console.rule("Cost of a delivery by audience, and beside other channels")
+        audience.run(console, short=False)
 
 
 if __name__ == "__main__":

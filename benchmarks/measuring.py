@@ -2,17 +2,23 @@
 
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 
-from benchmarks.servers import Running
+from benchmarks.rows import MAX_P99_MS
+from benchmarks.servers import Running, Server, running
 from clients.load.errors import HarnessError
+from clients.load.limit import Bounds
 from clients.load.machine import Snapshot
 from clients.load.orders import Progress
 from clients.load.plan import Plan, Scenario
 from clients.load.report import Report
-from clients.load.runner import run
+from clients.load.runner import find_limit, run
 from clients.load.verdict import MAX_OTHER_CORES
+
+# A first few let a server allocate what it needs once, whatever the number of sessions.
+FIRST_SESSIONS = 200
+SETTLE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +32,25 @@ class Measure:
         server_cores: CPU seconds per second that the server used.
         other_cores: What other processes used meanwhile.
         harness_us: CPU the harness spent on each.
+        limit_per_s: The highest rate held, where that was sought.
+        kib_per_session: Where the sessions were idle.
         flaws: Why the figures are not to be trusted; empty if they are.
+        notes: What else there is to know.
     """
 
-    per_cpu_s: float
-    per_s: float
-    asked_per_s: float
-    p50_ms: float
-    p99_ms: float
-    lost: int
-    server_cores: float
-    other_cores: float
-    harness_us: float
+    per_cpu_s: float = 0.0
+    per_s: float = 0.0
+    asked_per_s: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    lost: int = 0
+    server_cores: float = 0.0
+    other_cores: float = 0.0
+    harness_us: float = 0.0
+    limit_per_s: float = 0.0
+    kib_per_session: float = 0.0
     flaws: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_overloaded(self) -> bool:
@@ -46,7 +58,7 @@ class Measure:
         return bool(self.asked_per_s) and self.per_s < 0.97 * self.asked_per_s
 
 
-def measure(running: Running, plan: Plan, *, repeats: int) -> Measure:
+def measure(target: Running, plan: Plan, *, repeats: int) -> Measure:
     """Run ``plan``; while other processes disturb it, throw the run away and repeat it up to ``repeats`` times.
 
     A storm has no warm-up of its own: storms are run and thrown away for that time, one at least.
@@ -55,23 +67,68 @@ def measure(running: Running, plan: Plan, *, repeats: int) -> Measure:
         HarnessError: If the run cannot be done at all.
     """
     if plan.scenario is Scenario.HANDSHAKE_STORM:
-        _storm_until_warm(running, plan)
-    found = _once(running, plan)
-    while repeats > 0 and found.other_cores > MAX_OTHER_CORES:
-        repeats -= 1
-        found = _once(running, plan)
-    return found
+        _storm_until_warm(target, plan)
+    return _undisturbed(lambda: _once(target, plan), repeats)
+
+
+def measure_limit(target: Running, plan: Plan, *, repeats: int) -> Measure:
+    """Search the highest rate that the server holds, from the plan's on; disturbed searches are repeated.
+
+    Raises:
+        HarnessError: If a run cannot be done at all.
+    """
+
+    def search() -> Measure:
+        report = find_limit(plan, silent, Bounds(p99_ms=MAX_P99_MS), lambda _step: None, target.pid)
+        return replace(_measure_of(report), limit_per_s=report.limit_per_s or 0.0)
+
+    return _undisturbed(search, repeats)
+
+
+def measure_idle(server: Server, plan: Plan, *, repeats: int) -> Measure:
+    """Return what each of the plan's sessions adds to the memory of a freshly started server.
+
+    Raises:
+        HarnessError: If the run cannot be done at all.
+        ServerError: If the server does not start.
+    """
+
+    def hold() -> Measure:
+        with running(server) as target:
+            few = replace(plan, url=target.url, clients=FIRST_SESSIONS, duration_s=1)
+            run(few, silent, target.pid)
+            report = run(replace(plan, url=target.url, duration_s=SETTLE_S), silent, target.pid)
+        use = report.server
+        kib = use.kib_per_session(report.sessions.ready) if use else 0.0
+        return Measure(kib_per_session=kib, flaws=tuple(report.reasons), notes=tuple(report.notes))
+
+    return _undisturbed(hold, repeats)
 
 
 def median(measures: Sequence[Measure]) -> Measure:
-    """Return the run in the middle by efficiency, of the undisturbed ones where there are any."""
+    """Return the median of each figure, over the undisturbed runs where there are any."""
     good = [measure for measure in measures if not measure.flaws] or list(measures)
-    middle = statistics.median_low([measure.per_cpu_s for measure in good])
-    return next(measure for measure in good if measure.per_cpu_s == middle)
+    figures = {
+        field.name: statistics.median_low([getattr(measure, field.name) for measure in good])
+        for field in fields(Measure)
+        if field.name not in ("flaws", "notes")
+    }
+    return replace(good[0], **figures)
 
 
-def _once(running: Running, plan: Plan) -> Measure:
-    report = run(plan, _silent, running.pid)
+def _undisturbed(once: Callable[[], Measure], repeats: int) -> Measure:
+    found = once()
+    while repeats > 0 and found.other_cores > MAX_OTHER_CORES:
+        repeats -= 1
+        found = once()
+    return found
+
+
+def _once(target: Running, plan: Plan) -> Measure:
+    return _measure_of(run(plan, silent, target.pid))
+
+
+def _measure_of(report: Report) -> Measure:
     server = report.server
     if server is None:
         raise HarnessError("the server's process was not measured")
@@ -86,14 +143,15 @@ def _once(running: Running, plan: Plan) -> Measure:
         other_cores=report.harness.other_cores or 0.0,
         harness_us=report.harness.cpu_us_per_work,
         flaws=tuple(_flaws(report)),
+        notes=tuple(report.notes),
     )
 
 
-def _storm_until_warm(running: Running, plan: Plan) -> None:
+def _storm_until_warm(target: Running, plan: Plan) -> None:
     warm_s = time.monotonic() + plan.warm_up_s
-    run(plan, _silent, running.pid)
+    run(plan, silent, target.pid)
     while time.monotonic() < warm_s:
-        run(plan, _silent, running.pid)
+        run(plan, silent, target.pid)
 
 
 def _flaws(report: Report) -> list[str]:
@@ -106,5 +164,5 @@ def _flaws(report: Report) -> list[str]:
     return flaws
 
 
-def _silent(_phase: str, _progress: Sequence[Progress], _snapshot: Snapshot) -> None:
-    return None
+def silent(_phase: str, _progress: Sequence[Progress], _snapshot: Snapshot) -> None:
+    """Watch a run without a word."""

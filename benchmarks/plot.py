@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.measuring import median
-from benchmarks.rows import Row
+from benchmarks.rows import Kind, Row
 from benchmarks.servers import Server
 from benchmarks.table import By, Ceilings
 
@@ -22,7 +22,7 @@ def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, ceiling
 
     An overloaded server has no bar: its figure belongs to another rate.
     """
-    shown = [row for row in rows if measures.get(row.key)]
+    shown = [row for row in rows if measures.get(row.key) and row.kind is not Kind.IDLE]
     figure = Figure(figsize=(9, 0.9 + 0.75 * len(shown)), layout="constrained")
     axes = figure.subplots()
     height = BAR_HEIGHT / max(1, len(servers))

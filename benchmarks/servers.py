@@ -30,14 +30,12 @@ class Server:
         path: Of its Bayeux URL.
         command: Makes its command line for a port, and says in which folder it runs.
         warm_up_s: How long it must be under load before its figures are its own.
-        polls: Whether it speaks long-polling.
     """
 
     name: str
     path: str
     command: Callable[[int], tuple[list[str], Path]]
     warm_up_s: float = 3.0
-    polls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ OURS = Server("ours", "/bayeux", _ours)
 FAYE = Server("Faye 1.4.3", "/bayeux", _faye, warm_up_s=5.0)
 # The JVM compiles what runs often; before that it is some three times slower.
 COMETD = Server("CometD 8.0.6", "/cometd", _cometd, warm_up_s=30.0)
-BARE_PYTHON = Server("bare Python", "/bayeux", _bare_python, polls=False)
+BARE_PYTHON = Server("bare Python", "/bayeux", _bare_python)
 
 
 @contextmanager

@@ -90,6 +90,12 @@ def _care_day(plan: Plan, base: str) -> Topology:
 def _link(
     plan: Plan, base: str, subscriptions: list[tuple[str, ...]], publications: dict[int, tuple[str, ...]]
 ) -> Topology:
+    pairs = sum(map(len, publications.values()))
+    if pairs > MAX_STREAMS:
+        raise ValueError(
+            f"at most {MAX_STREAMS:,} pairs of publisher and channel can be told apart, and these are {pairs:,}:"
+            " lower --clients, --publishers or --channels-each"
+        )
     streams: dict[int, Stream] = {}
     by_channel: dict[str, list[int]] = defaultdict(list)
     by_publisher: dict[int, list[Stream]] = defaultdict(list)
@@ -99,8 +105,6 @@ def _link(
             streams[stream.number] = stream
             by_channel[channel].append(stream.number)
             by_publisher[publisher].append(stream)
-    if len(streams) > MAX_STREAMS:
-        raise ValueError(f"at most {MAX_STREAMS} pairs of publisher and channel; these are {len(streams)}")
     slow = round(plan.clients * plan.slow_share)
     members = []
     deliveries = 0
