@@ -46,14 +46,14 @@ def versus(rows: Sequence[Row], servers: Sequence[Server], measures: By, ceiling
             label="C loop",
         )
     axes.set_yticks(range(len(shown)), [row.title for row in shown])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.5, -0.5)
     # A storm does thousands a CPU second, joined frames do hundreds of thousands: each decade has the same room.
     axes.set_xscale("log")
     axes.margins(x=0.15)
     axes.set_xlabel("deliveries (storm: sessions) per server CPU second (logarithmic); more is better")
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(servers) + 1)
     for suffix in (".svg", ".png"):
         figure.savefig(path.with_suffix(suffix), dpi=150, metadata={"Date": None} if suffix == ".svg" else None)
     return path.with_suffix(".svg")
