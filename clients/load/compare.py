@@ -24,8 +24,8 @@ _MAY_DIFFER = {
 
 
 def differences(first: Report, second: Report) -> list[str]:
-    """Return in what the plans differ, so that the figures do not compare: names with both values."""
-    one, two = _plan(first), _plan(second)
+    """Return in what machines and plans differ, so that the figures do not compare: names with both values."""
+    one, two = _conditions(first), _conditions(second)
     return [f"{name}: {one[name]} and {two[name]}" for name in one if one[name] != two[name]]
 
 
@@ -35,8 +35,9 @@ def rows(first: Report, second: Report) -> list[Row]:
     return [(name, _show(one), _show(two), f"{two / one:.2f}" if one and two else "") for name, one, two in figures]
 
 
-def _plan(report: Report) -> dict[str, Any]:
-    return {name: value for name, value in asdict(report.plan).items() if name not in _MAY_DIFFER}
+def _conditions(report: Report) -> dict[str, Any]:
+    plan = {name: value for name, value in asdict(report.plan).items() if name not in _MAY_DIFFER}
+    return {"machine": report.machine, **plan}
 
 
 def _figures(report: Report) -> dict[str, float]:

@@ -20,6 +20,7 @@ REMEDIES = {
     "HTTP 404": "; correct the path of the URL (Faye is often at /faye or /bayeux, CometD at /cometd)",
     "HTTP 401": "; give what the server wants in --header or --handshake-ext",
     "handshake: 40": "; give what the server wants in --header or --handshake-ext",
+    "TLS": "; SSL_CERT_FILE may name a file with the authority that signed the server's certificate",
     "subscribe was refused": "; choose channels that are allowed with --prefix",
 }
 

@@ -45,7 +45,7 @@ def examine(console: Console, seconds: int) -> int:
         good = _is_good(report)
         passed = passed and good
         table.add_row(
-            f"{rate:,.0f}/s, batches of {batch}",
+            f"{rate:,.0f}/s" + (f", bursts of {batch}" if batch > 1 else ""),
             f"{report.harness.cpu_us_per_work:.2f}",
             f"{report.server.cpu_us_per_work:.2f}" if report.server else "",
             f"{report.latency_ms['p50']:.2f}",

@@ -1,10 +1,12 @@
 """Where the load goes: a URL taken apart and resolved once, so that no client waits for a name."""
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 SCHEMES = {"http": (False, 80), "ws": (False, 80), "https": (True, 443), "wss": (True, 443)}
+PROBE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,10 @@ def resolve(url: str, headers: tuple[str, ...] = ()) -> Target:
     tls, default_port = SCHEMES[parts.scheme]
     port = parts.port or default_port
     try:
-        family, _, _, _, address = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise ValueError(f"{parts.hostname}: {error.strerror}") from error
+    family, address = _reachable([(family, str(address[0])) for family, _, _, _, address in found], port)
     for header in headers:
         if ":" not in header or "\r" in header or "\n" in header:
             raise ValueError("a header is written as 'Name: value'")
@@ -57,7 +60,17 @@ def resolve(url: str, headers: tuple[str, ...] = ()) -> Target:
         server_name=parts.hostname,
         path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         family=family,
-        address=(str(address[0]), port),
+        address=(address, port),
         tls=tls,
         headers="".join(f"{header.strip()}\r\n" for header in headers),
     )
+
+
+def _reachable(addresses: Sequence[tuple[int, str]], port: int) -> tuple[int, str]:
+    """Return the first of ``addresses`` that accepts a connection: a localhost is often ::1 and served on 127.0.0.1."""
+    for family, address in addresses if len(addresses) > 1 else ():
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(PROBE_S)
+            if probe.connect_ex((address, port)) == 0:
+                return family, address
+    return addresses[0]

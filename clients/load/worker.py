@@ -30,7 +30,9 @@ from clients.load.polling_session import PollingSession
 from clients.load.publishing import Publishing
 from clients.load.reactor import READ
 from clients.load.session import Session
+from clients.load.sieve import EVERY_CHUNK, NOTHING, SINGLE_FRAMES
 from clients.load.target import Target
+from clients.load.topology import Topology
 from clients.load.usage import Usage
 from clients.load.websocket_session import WebSocketSession
 
@@ -52,6 +54,12 @@ def work(pipe: Connection, plan: Plan, target: Target, run: str, index: int, ori
         raise
 
 
+def _worth_remembering(layout: Topology) -> int:
+    if len({member.expects for member in layout.members if member.expects}) == 1:
+        return EVERY_CHUNK
+    return SINGLE_FRAMES if layout.audience > 1 else NOTHING
+
+
 class Worker:
     """The sessions ``index``, ``index + processes``, ... of the plan."""
 
@@ -60,8 +68,7 @@ class Worker:
         self._pipe, self._plan = pipe, plan
         self._fleet = Fleet(target, layout.streams, plan.payload_bytes, origin_us)
         self._fleet.handshake_ext = json.loads(plan.handshake_ext) if plan.handshake_ext else {}
-        # In a fan-out all subscribers receive the same bytes.
-        self._fleet.sieve.remembers = len({member.expects for member in layout.members if member.expects}) == 1
+        self._fleet.sieve.remembers = _worth_remembering(layout)
         kind = WebSocketSession if plan.transport is Transport.WEBSOCKET else PollingSession
         members = layout.members[index :: plan.processes]
         self._sessions: list[Session] = [kind(member, self._fleet) for member in members]

@@ -1,7 +1,7 @@
 from clients.load.echo import server_frame
 from clients.load.fleet import Fleet
 from clients.load.mark import Stream
-from clients.load.sieve import MEMORY_ENTRIES
+from clients.load.sieve import MEMORY_ENTRIES, SINGLE_FRAMES
 from clients.load.target import resolve
 
 PAYLOAD_BYTES = 80
@@ -81,6 +81,15 @@ class TestSieve:
         assert fleet.sieve.take(b"nonsense") == ([], [])
         assert fleet.sieve.take(b"[1]") == ([], [])
         assert fleet.sieve.malformed == 2
+
+    def test_chunks_of_more_deliveries_than_come_again_are_not_remembered(self) -> None:
+        fleet, _ = made()
+        fleet.sieve.remembers = SINGLE_FRAMES
+
+        fleet.sieve.remember(b"one", ((2, 0, 1_000),))
+        fleet.sieve.remember(b"two", ((2, 0, 1_000), (2, 1, 1_000)))
+
+        assert set(fleet.sieve.chunks) == {b"one"}
 
     def test_what_is_remembered_is_bounded(self) -> None:
         fleet, _ = made()
