@@ -33,9 +33,9 @@ class Measure:
         other_cores: What other processes used meanwhile.
         harness_us: CPU the harness spent on each.
         limit_per_s: The highest rate held, where that was sought.
+        is_harness_limit: Whether it was the harness that could not go beyond.
         kib_per_session: Where the sessions were idle.
         flaws: Why the figures are not to be trusted; empty if they are.
-        notes: What else there is to know.
     """
 
     per_cpu_s: float = 0.0
@@ -48,9 +48,9 @@ class Measure:
     other_cores: float = 0.0
     harness_us: float = 0.0
     limit_per_s: float = 0.0
+    is_harness_limit: bool = False
     kib_per_session: float = 0.0
     flaws: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
     @property
     def is_overloaded(self) -> bool:
@@ -80,7 +80,8 @@ def measure_limit(target: Running, plan: Plan, *, repeats: int) -> Measure:
 
     def search() -> Measure:
         report = find_limit(plan, silent, Bounds(p99_ms=MAX_P99_MS), lambda _step: None, target.pid)
-        return replace(_measure_of(report), limit_per_s=report.limit_per_s or 0.0)
+        limit_per_s = report.limit_per_s or 0.0
+        return replace(_measure_of(report), limit_per_s=limit_per_s, is_harness_limit=report.is_harness_limit)
 
     return _undisturbed(search, repeats)
 
@@ -100,7 +101,7 @@ def measure_idle(server: Server, plan: Plan, *, repeats: int) -> Measure:
             report = run(replace(plan, url=target.url, duration_s=SETTLE_S), silent, target.pid)
         use = report.server
         kib = use.kib_per_session(report.sessions.ready) if use else 0.0
-        return Measure(kib_per_session=kib, flaws=tuple(report.reasons), notes=tuple(report.notes))
+        return Measure(kib_per_session=kib, flaws=tuple(report.reasons))
 
     return _undisturbed(hold, repeats)
 
@@ -111,7 +112,7 @@ def median(measures: Sequence[Measure]) -> Measure:
     figures = {
         field.name: statistics.median_low([getattr(measure, field.name) for measure in good])
         for field in fields(Measure)
-        if field.name not in ("flaws", "notes")
+        if field.name != "flaws"
     }
     return replace(good[0], **figures)
 
@@ -143,7 +144,6 @@ def _measure_of(report: Report) -> Measure:
         other_cores=report.harness.other_cores or 0.0,
         harness_us=report.harness.cpu_us_per_work,
         flaws=tuple(_flaws(report)),
-        notes=tuple(report.notes),
     )
 
 

@@ -80,7 +80,7 @@ def _cell(row: Row, found: Measure | None) -> str:
     if row.kind is Kind.IDLE:
         return f"{found.kib_per_session:.1f} KiB{flawed}"
     if row.kind is Kind.LIMIT:
-        beyond = "> " if any("the server may hold more" in note for note in found.notes) else ""
+        beyond = "> " if found.is_harness_limit else ""
         rate = f"{beyond}{found.limit_per_s:,.0f}/s{flawed} on {found.server_cores:.2f} cores"
         return f"{rate}, {found.per_cpu_s:,.0f} ({found.p50_ms:,.1f}, {found.p99_ms:,.1f})"
     if found.is_overloaded:

@@ -30,9 +30,13 @@ def differences(first: Report, second: Report) -> list[str]:
 
 
 def rows(first: Report, second: Report) -> list[Row]:
-    """Return the figures of both reports and their ratios."""
-    figures = [(name, value, _figures(second)[name]) for name, value in _figures(first).items()]
-    return [(name, _show(one), _show(two), f"{two / one:.2f}" if one and two else "") for name, one, two in figures]
+    """Return the figures that both reports have, and their ratios."""
+    one, two = _figures(first), _figures(second)
+    return [
+        (name, _show(value), _show(two[name]), f"{two[name] / value:.2f}" if value and two[name] else "")
+        for name, value in one.items()
+        if name in two
+    ]
 
 
 def _conditions(report: Report) -> dict[str, Any]:
@@ -48,11 +52,11 @@ def _figures(report: Report) -> dict[str, float]:
         "out of order": float(report.count.out_of_order),
     }
     figures |= {f"{name.replace('_', '.')} ms": value for name, value in report.latency_ms.items()}
-    server = report.server
-    figures[f"{report.work}/server CPU second"] = server.work_per_cpu_s if server else 0.0
-    figures["server cores"] = server.cores if server else 0.0
-    figures["server MiB"] = server.rss_mib if server else 0.0
-    return figures | {"highest rate held": report.limit_per_s or 0.0}
+    if server := report.server:
+        figures[f"{report.work}/server CPU second"] = server.work_per_cpu_s
+        figures["server cores"] = server.cores
+        figures["server MiB"] = server.rss_mib
+    return figures if report.limit_per_s is None else figures | {"highest rate held": report.limit_per_s}
 
 
 def _show(value: float) -> str:

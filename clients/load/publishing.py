@@ -60,7 +60,9 @@ class Publishing:
 
     def settle(self, sent: Mapping[int, int]) -> None:
         """Wait for what is on its way, at most the plan's drain time, and report the result."""
-        self._waiting = [session for session in self._sessions if session.member.slow_bytes_per_s is None]
+        self._waiting = [
+            session for session in self._sessions if session.is_ready and session.member.slow_bytes_per_s is None
+        ]
         give_up_us = self._fleet.recorder.now_us() + round(self._plan.drain_s * 1e6)
         self._look(sent, give_up_us)
 
@@ -92,6 +94,8 @@ class Publishing:
     def _result(self, sent: Mapping[int, int]) -> Result:
         count, slow_count, slow_dropped = Count(), Count(), 0
         for session in self._sessions:
+            if not session.is_ready:
+                continue  # it never came to subscribe: nothing was owed to it
             slow = session.member.slow_bytes_per_s is not None
             (slow_count if slow else count).add(session.ledger.settle(sent))
             slow_dropped += slow and session.is_over

@@ -136,6 +136,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.plan.scenario.replace('-', ' ').capitalize()} over {TRANSPORT_NAMES[self.plan.transport]}"
 
     @property
+    def is_harness_limit(self) -> bool:
+        """Whether a search ended where the harness could not keep up, so that the server may hold more."""
+        return any(step.harness_failed and step.rate > (self.limit_per_s or 0.0) for step in self.steps)
+
+    @property
     def is_flawed(self) -> bool:
         """Whether any delivery went wrong."""
         count = self.count

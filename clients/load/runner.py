@@ -71,10 +71,11 @@ def find_limit(
     if chosen is None:
         raise HarnessError("no rate was tried")
     limit_per_s = best.asked_per_s if best else 0.0
-    notes = list(chosen.notes)
-    if any(step.harness_failed and step.rate > limit_per_s for step in steps):
-        notes.append("the search ended where the harness could not keep up: the server may hold more")
-    return msgspec.structs.replace(chosen, steps=steps, limit_per_s=limit_per_s, notes=notes)
+    report = msgspec.structs.replace(chosen, steps=steps, limit_per_s=limit_per_s)
+    if not report.is_harness_limit:
+        return report
+    note = "the search ended where the harness could not keep up: the server may hold more"
+    return msgspec.structs.replace(report, notes=[*report.notes, note])
 
 
 def _require_sessions(url: str, tallies: Sequence[Tally]) -> None:

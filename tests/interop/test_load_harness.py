@@ -76,6 +76,13 @@ class TestCounting:
 
 
 class TestVerdict:
+    async def test_nothing_is_lost_to_a_session_that_never_came_but_the_run_is_another(self) -> None:
+        async with websocket_server(none, refused=2) as url:
+            report = await asyncio.to_thread(run, replace(PLAN, url=url), silent)
+
+        assert report.count == Count(expected=report.sent * (SUBSCRIBERS - 2), received=report.sent * (SUBSCRIBERS - 2))
+        assert report.reasons == [f"only {SUBSCRIBERS - 1} of {SUBSCRIBERS + 1} sessions became ready"]
+
     async def test_a_rate_beyond_the_harness_is_refused_as_invalid(self) -> None:
         report = await loaded(none, scenario=Scenario.POINT_TO_POINT, rate=1_000_000, drain_s=0)
 

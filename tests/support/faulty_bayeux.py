@@ -62,10 +62,18 @@ class EveryKind:
 
 
 @asynccontextmanager
-async def websocket_server(faults: Faults) -> AsyncIterator[str]:
-    """Serve WebSockets with ``faults``; yields the URL."""
+async def websocket_server(faults: Faults, refused: int = 0) -> AsyncIterator[str]:
+    """Serve WebSockets with ``faults``, all but the first ``refused`` ones; yields the URL."""
+    left = refused
 
     class Protocol(EchoProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal left
+            super().connection_made(transport)
+            if left:
+                left -= 1
+                transport.close()
+
         def deliver(self, frame: bytes, audience: Sequence[Callable[[bytes], None]]) -> None:
             for one in faults(frame):
                 super().deliver(one, audience)

@@ -61,8 +61,7 @@ class TestVersus:
         assert (found["ours"], found["x"]) == ("10.0 KiB", "0.50")
 
     def test_a_highest_rate_says_where_the_harness_came_to_its_own_limit(self) -> None:
-        note = "the search ended where the harness could not keep up: the server may hold more"
-        found = line("limit", replace(RUN, limit_per_s=900.0, server_cores=0.9, notes=(note,)))
+        found = line("limit", replace(RUN, limit_per_s=900.0, server_cores=0.9, is_harness_limit=True))
 
         assert found["ours"] == "> 900/s on 0.90 cores, 1,000 (1.0, 10.0)"
 

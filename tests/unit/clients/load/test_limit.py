@@ -47,3 +47,9 @@ class TestFindLimit:
 
         assert highest(steps) <= 4_000
         assert any(step.why == "the harness was the bottleneck" for step in steps)
+        assert report(steps=steps, limit_per_s=highest(steps)).is_harness_limit
+
+    def test_a_limit_of_the_server_is_none_of_the_harness(self) -> None:
+        steps = server_that_holds(4_000, latency_ms=LATENCY | {"p99": 900.0})
+
+        assert not report(steps=steps, limit_per_s=highest(steps)).is_harness_limit

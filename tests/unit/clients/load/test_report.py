@@ -64,3 +64,9 @@ class TestCompare:
         other = Plan("http://elsewhere/", Scenario.FAN_OUT, clients=100)
 
         assert compare.differences(report(), report(plan=other)) == ["clients: 500 and 100"]
+
+    def test_what_only_one_of_them_measured_is_left_out(self) -> None:
+        names = {row[0] for row in compare.rows(report(server=None), report(limit_per_s=9.0))}
+
+        assert "p99 ms" in names
+        assert not names & {"server cores", "highest rate held"}
