@@ -41,9 +41,9 @@ class Phase(NamedTuple):
 
 
 def measure(
-    stage: Stage, load: Callable[[], Pacer], rate: float, *, warm_up_s: float, duration_s: int, repeats: int
+    stage: Stage, load: Callable[[], Pacer | None], rate: float, *, warm_up_s: float, duration_s: int, repeats: int
 ) -> Phase:
-    """Let a pacer of ``load`` act ``rate`` times a second, and return what came of it after the warm-up.
+    """Let a pacer of ``load``, or nobody, act ``rate`` times a second; return what came of it after the warm-up.
 
     While other processes disturb it, it is repeated up to ``repeats`` times.
     """
@@ -54,12 +54,12 @@ def measure(
     return found
 
 
-def _once(stage: Stage, pacer: Pacer, rate: float, warm_up_s: float, duration_s: int) -> Phase:
+def _once(stage: Stage, pacer: Pacer | None, rate: float, warm_up_s: float, duration_s: int) -> Phase:
     fleet = stage.fleet
     plan = Plan("", Scenario.FAN_OUT, warm_up_s=warm_up_s, duration_s=duration_s, drain_s=_DRAIN_S)
     reports: list[Report] = []
-    publishing = Publishing(fleet, plan, fleet.tabs, 1.0, reports.append)
-    publishing.pacer = pacer
+    publishing = Publishing(fleet, plan, fleet.tabs, 0.0 if pacer is None else 1.0, reports.append)
+    publishing.pacer = pacer or publishing.pacer
     snapshots: list[Snapshot] = []
     is_over = False
 
@@ -76,7 +76,8 @@ def _once(stage: Stage, pacer: Pacer, rate: float, warm_up_s: float, duration_s:
     publishing.settle(stage.sent())
     fleet.reactor.run_while(lambda: not isinstance(reports[-1], Result))
     result = next(report for report in reports if isinstance(report, Result))
-    return _phase(stage, result, Use.between(*snapshots), planned=round(rate * (warm_up_s + duration_s)))
+    planned = 0 if pacer is None else round(rate * (warm_up_s + duration_s))
+    return _phase(stage, result, Use.between(*snapshots), planned)
 
 
 def _phase(stage: Stage, result: Result, use: Use, planned: int) -> Phase:
