@@ -59,6 +59,7 @@ class EventStream:
 
     def __init__(self, context: TransportContext, session: ServerSession) -> None:
         self._session = session
+        self._observer = context.server.core.observer
         self._clock = context.server.core.clock
         self._timers = context.server.core.timers
         self._write_timeout_s = context.settings.write_timeout_s
@@ -101,6 +102,7 @@ class EventStream:
         try:
             await self._write_all(response)
         except TimeoutError:
+            self._observer.shed("write_timeout")
             raise ConnectionResetError("the client took nothing for too long") from None
 
     async def _write_all(self, response: web.StreamResponse) -> None:

@@ -10,6 +10,8 @@ from tests.support.manual_clock import ManualClock
 from tests.support.server import ALLOWED_ORIGIN, LocalServer, local_server
 
 Scene = Callable[..., AbstractAsyncContextManager[tuple[LocalServer, World]]]
+#: The value of a metric of a server.
+Metric = Callable[..., float]
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def scene(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> Scene:
 
 
 @pytest.fixture
-def metric() -> Callable[..., float]:
+def metric() -> Metric:
     """Return the value of a metric of a server, as it would be scraped."""
 
     def read(server: LocalServer, name: str, **labels: str) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -10,11 +9,9 @@ import pytest
 from bayeux_server.server.session import ServerSession
 from tests.conformance.http import SHAKE
 from tests.conformance.world import ALL, World
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import Metric, Scene
 from tests.support.client import PATIENCE_S, Client, EventSourcePeer, WebSocketPeer
 from tests.support.server import LocalServer
-
-Metric = Callable[..., float]
 
 
 async def _close_code(socket: aiohttp.ClientWebSocketResponse) -> int | None:
@@ -210,6 +207,26 @@ class TestSlowReader:
             await publisher.publish("/other", "round trip")
             assert slow.pipe is not pipe
             assert slow.is_open
+
+    async def test_event_stream_that_takes_nothing_is_dropped_and_its_session_kept(
+        self, scene: Scene, metric: Metric
+    ) -> None:
+        limits = {"write_timeout_ms": 100, "max_queue_bytes": 100_000_000}
+        async with scene("long-polling", limits=limits) as (server, world):
+            client, publisher = await world.session(), await world.another()
+            await client.subscribe("/slow")
+            slow = server.app.server.core.sessions.get(client.id)
+            assert slow is not None
+            headers = {"Accept": "text/event-stream"}
+            async with world.http.get(f"{server.url}/{client.id}", headers=headers) as stream:
+                assert stream.connection is not None
+                assert isinstance(stream.connection.transport, asyncio.Transport)
+                stream.connection.transport.pause_reading()
+                while slow.pipe is not None:
+                    await publisher.publish("/slow", "a" * 500_000)
+            assert metric(server, "bayeux_shed_total", limit="write_timeout") == 1
+            assert slow.is_open
+            assert slow.queue
 
     async def _one_that_stops_reading(self, server: LocalServer, world: World) -> ServerSession:
         client = await world.session()

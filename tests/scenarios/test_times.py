@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from tests.conformance.world import ALL, POLLING, PUSHING
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import Metric, Scene
 from tests.support.client import PATIENCE_S, EventSourcePeer, WebSocketPeer
 
 HOLD_S = 25.0
@@ -35,10 +35,12 @@ class TestHolding:
             server.advance(1.0)
             assert (await held)["successful"] is True
 
-    async def test_connects_beyond_the_limit_are_answered_and_told_to_wait(self, scene: Scene) -> None:
-        async with scene("long-polling", limits={"max_held_connects": 1}) as (_, world):
+    async def test_connects_beyond_the_limit_are_answered_and_told_to_wait(self, scene: Scene, metric: Metric) -> None:
+        async with scene("long-polling", limits={"max_held_connects": 1}) as (server, world):
             await world.held(await world.session())
             reply = await (await world.session()).connect()
+            # The second session's first connect was told to wait, too.
+            assert metric(server, "bayeux_shed_total", limit="too_many_held_connects") == 2
         assert reply["successful"] is True
         assert reply["advice"] == {"reconnect": "retry", "interval": 2_000, "timeout": 25_000}
 
@@ -110,12 +112,13 @@ class TestEventStream:
 
 
 class TestIdleSocket:
-    async def test_is_closed_after_its_time(self, scene: Scene) -> None:
+    async def test_is_closed_after_its_time(self, scene: Scene, metric: Metric) -> None:
         async with scene() as (server, world):
             socket = await world.socket()
             server.advance(120)
             assert (await socket.receive(PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
             assert socket.close_code == 1000
+            assert metric(server, "bayeux_shed_total", limit="idle_socket") == 1
 
     async def test_stays_long_enough_for_a_handshake_and_a_connect_elsewhere(self, scene: Scene) -> None:
         async with scene() as (server, world):
@@ -254,3 +257,27 @@ class TestServerSideDisconnect:
                 notice = await client.peer.strays.get()
             assert notice == {"channel": "/meta/disconnect", "successful": True}
             assert server.sessions == 0
+
+    @pytest.mark.parametrize("transport", POLLING)
+    async def test_client_between_two_polls_learns_why_at_its_next(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            [session] = server.app.server.core.sessions
+            server.app.server.disconnect(session, "kicked")
+            reply, published = await client.connect(), await client.publish(world.channel(), 1)
+        # What CometD answers then, and the reason besides.
+        assert (reply["error"], reply["ext"]) == ("402::session_unknown", {"reason": "kicked"})
+        assert reply["advice"] == {"reconnect": "handshake", "interval": 0, "timeout": 25_000}
+        assert (published["error"], "advice" in published) == ("402::session_unknown", False)
+
+    @pytest.mark.parametrize("transport", PUSHING)
+    async def test_client_that_events_are_pushed_to_is_told_without_a_connect(
+        self, scene: Scene, transport: str
+    ) -> None:
+        async with scene(transport) as (server, world):
+            client = await world.session()
+            [session] = server.app.server.core.sessions
+            server.app.server.disconnect(session, "kicked")
+            async with asyncio.timeout(PATIENCE_S):
+                notice = await client.peer.strays.get()
+        assert notice == {"channel": "/meta/disconnect", "successful": True}
