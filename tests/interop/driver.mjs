@@ -30,15 +30,16 @@ export function driveFaye(Faye, transport, url, report) {
 }
 
 /** Options: `ack` and `replay` ask for acknowledged and replayed delivery, `token` says who it is. */
-export function driveCometd(library, transport, url, report, { ack, replay, lastIds, token }) {
+export function driveCometd(library, transport, url, report, { ack, replay, lastIds, token, reload, channels = [] }) {
   const client = new library.CometD();
   for (const name of ['websocket', 'long-polling', 'callback-polling']) {
     if (name !== transport) client.unregisterTransport(name);
   }
   if (ack) client.registerExtension('ack', new library.AckExtension());
   if (replay) client.registerExtension('replay', new ReplayExtension(replay, lastIds, report));
+  if (reload) client.registerExtension('reload', new library.ReloadExtension());
   client.configure({ url, backoffIncrement: 100, maxBackoff: 200, logLevel: 'warn', maxNetworkDelay: 20000 });
-  const wanted = new Set();
+  const wanted = new Set(channels);
   const subscribe = (channel) => {
     client.subscribe(channel, (message) => report({ event: { channel: message.channel, data: message.data } }), (reply) =>
       report(reply.successful ? { subscribed: channel } : { failed: channel, error: reply.error }));
@@ -60,6 +61,7 @@ export function driveCometd(library, transport, url, report, { ack, replay, last
     publish: (channel, data) =>
       client.publish(channel, data, (reply) => report(reply.successful ? { published: channel } : { failed: channel, error: reply.error })),
     transport: () => report({ transport: client.getTransport().type }),
+    leave: () => { client.reload(); report({ left: true }); },
     disconnect: () => client.disconnect(() => report({ disconnected: true })),
   };
 }

@@ -137,9 +137,21 @@ async def node_client(library: str, transport: str, url: str, **options: object)
 class PageClient(StockClient):
     """A client in a page."""
 
-    def __init__(self, page: "Page") -> None:
+    def __init__(self, page: "Page", origin: str, library: str, transport: str, url: str, options: Report) -> None:
         super().__init__()
         self._page = page
+        self._origin = origin
+        self._words = [library, transport, url, options]
+
+    async def load(self) -> None:
+        """Load the page, once more if it was loaded before, and a client into it."""
+        library, _, url, _ = self._words
+        await self._page.goto(f"{self._origin}/healthz")
+        await self._page.set_content((HERE / "page.html").read_text())
+        if library == "faye":
+            await self._page.add_script_tag(url=f"{url}/client.js")
+        await self._page.wait_for_function("window.begin !== undefined")
+        await self._page.evaluate("words => window.begin(...words)", self._words)
 
     async def command(self, name: str, *values: object) -> None:
         await self._page.evaluate("words => window.command(...words)", [name, *values])
@@ -153,15 +165,10 @@ async def page_client(
     Any document of the origin will do: what matters is that it came from there over the network, for a browser asks
     where a page came from before it lets it talk to this machine.
     """
-    client = PageClient(page)
+    client = PageClient(page, page_origin, library, transport, url, options)
     await page.expose_function("report", client.report)
     await page.route(f"{page_origin}/__test/**", _serve)
-    await page.goto(f"{page_origin}/healthz")
-    await page.set_content((HERE / "page.html").read_text())
-    if library == "faye":
-        await page.add_script_tag(url=f"{url}/client.js")
-    await page.wait_for_function("window.begin !== undefined")
-    await page.evaluate("words => window.begin(...words)", [library, transport, url, options])
+    await client.load()
     return client
 
 

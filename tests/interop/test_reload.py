@@ -1,0 +1,39 @@
+"""A page that is loaded anew goes on with its session: CometD's reload extension, and the cookie the session needs."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.interop.stock_client import page_client
+from tests.support.server import LocalServer, local_server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+CHANNEL = "/page/reload"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LocalServer]:
+    async with local_server() as running:
+        yield running
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_reloaded_page_goes_on_with_its_session(transport: str, server: LocalServer, page: "Page") -> None:
+    options = {"reload": True, "channels": [CHANNEL]}
+    client = await page_client(page, server.base, "cometd", transport, server.url, **options)
+    await client.command("connect")
+    await client.until("subscribed")
+    [session] = server.app.server.core.sessions
+    await client.command("leave")
+    await client.until("left")
+    await server.app.server.publish(CHANNEL, "while it was away")
+    await client.load()
+    await client.command("connect")
+    await client.until("subscribed")
+    await server.app.server.publish(CHANNEL, "after it came back")
+    assert await client.until_events(2) == [(CHANNEL, "while it was away"), (CHANNEL, "after it came back")]
+    assert [*server.app.server.core.sessions] == [session]
+    assert session.browser is not None  # nobody without the page's cookie could have done that
