@@ -29,14 +29,17 @@ function append(list, kind, tag, text) {
   const label = document.createElement("span");
   label.className = "tag";
   label.textContent = tag;
-  item.append(time, label, text);
+  const body = document.createElement("pre");
+  body.textContent = text;
+  item.append(label, time, body);
   list.prepend(item);
   while (list.children.length > LONGEST_LOG) list.lastChild.remove();
 }
 
 function showWire(direction, message) {
   const kind = message.successful === false ? `${direction} refused` : direction;
-  append($("wire"), kind, direction === "sent" ? "→" : "←", JSON.stringify(message));
+  const arrow = direction === "sent" ? "→" : "←";
+  append($("wire"), kind, `${arrow} ${message.channel ?? ""}`, JSON.stringify(message));
 }
 
 function showEvent(message) {
