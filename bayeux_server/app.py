@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Final
@@ -14,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.backends.memory.history import MemoryHistory
+from bayeux_server.checks import check
 from bayeux_server.demo import FAYE_SCRIPT, Demo, demo_is_installed
 from bayeux_server.drain import drain
 from bayeux_server.health import Health
@@ -68,11 +68,12 @@ class BayeuxApp:
     """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        _refuse_open_doors(settings)
+        grammar = _grammar(settings)
+        check(settings, grammar)
         self.settings = settings
         self.registry = CollectorRegistry()
         broker, self.history = _backends(settings)
-        core, metrics = _core(settings, broker, clock or SystemClock(), self.registry)
+        core, metrics = _core(settings, grammar, broker, clock or SystemClock(), self.registry)
         self.metrics = metrics
         broker.on_gap.append(metrics.broker_gap)
         reader = Reader(
@@ -181,7 +182,18 @@ class BayeuxApp:
         await drain(self.context, self.health, 0)
 
 
-def _core(settings: Settings, broker: Broker, clock: Clock, registry: CollectorRegistry) -> tuple[Core, Metrics]:
+def _grammar(settings: Settings) -> ChannelGrammar:
+    limits = settings.limits
+    return ChannelGrammar(
+        wide=limits.wide_channel_grammar,
+        max_length=limits.max_channel_characters,
+        max_segments=limits.max_channel_segments,
+    )
+
+
+def _core(
+    settings: Settings, grammar: ChannelGrammar, broker: Broker, clock: Clock, registry: CollectorRegistry
+) -> tuple[Core, Metrics]:
     limits, connect = settings.limits, settings.connect
     sessions = SessionRegistry(
         max_per_user=limits.max_sessions_per_user,
@@ -194,11 +206,7 @@ def _core(settings: Settings, broker: Broker, clock: Clock, registry: CollectorR
         timers=_timers(clock),
         flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback)),
         broker=broker,
-        grammar=ChannelGrammar(
-            wide=limits.wide_channel_grammar,
-            max_length=limits.max_channel_characters,
-            max_segments=limits.max_channel_segments,
-        ),
+        grammar=grammar,
         channels=ChannelIndex(limits.max_channels),
         sessions=sessions,
         hooks=Hooks(),
@@ -275,21 +283,3 @@ def _backends(settings: Settings) -> tuple[Broker, History]:
         if backend.history == "redis":
             history = RedisHistory(backend.redis_url, backend.redis_prefix, max_messages=backend.history_max_messages)
     return broker, history
-
-
-def _refuse_open_doors(settings: Settings) -> None:
-    """Development lets everybody do everything: fine on loopback, and nowhere else by accident."""
-    security = settings.security
-    if security.mode != "development" or security.allow_development_beyond_loopback:
-        return
-    host = settings.server.host
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise SettingsError(
-            f"server.host = {host!r}: with security.mode = 'development' anybody who reaches the server may read and "
-            "write every channel. Use security.mode = 'rules' (conf/production.toml), or say "
-            "security.allow_development_beyond_loopback = true."
-        )

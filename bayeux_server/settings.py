@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,11 @@ Count = Annotated[int, Meta(ge=1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
 Bytes = Annotated[int, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+#: As browsers send it: scheme, host and port. Applications on phones have schemes of their own.
+AllowedOrigin = Annotated[str, Meta(pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?)$")]
+#: ``**`` stands at the end, for it takes all that follows: within, it would grant more than one reads.
+RuleChannel = Annotated[str, Meta(pattern=r"^(?=/.)(/(\{\w+\}|\*|[^/*{}]+))*(/\*\*)?$")]
 
 ENVIRONMENT_PREFIX: Final = "BAYEUX_"
 
@@ -39,7 +44,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8_000
     mount: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+$")] = "/bayeux"
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[AllowedOrigin, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     drain_ms: Milliseconds = 5_000
     demo: bool = True
@@ -60,7 +65,7 @@ class SecuritySettings(_Section, frozen=True, forbid_unknown_fields=True):
 class Rule(_Section, frozen=True, forbid_unknown_fields=True):
     """``[[rules]]``: who may do what on the channels that match. Denied unless granted."""
 
-    channel: str
+    channel: RuleChannel
     allow: tuple[Literal["create", "subscribe", "publish"], ...]
     roles: tuple[str, ...] = ("*",)
 
@@ -179,7 +184,7 @@ def convert(table: Any, kind: type[T], prefix: str = "") -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error), table, prefix)) from None
+        raise SettingsError(_explain(str(error), table, kind, prefix)) from None
 
 
 def default_path() -> Path:
@@ -214,10 +219,11 @@ def _value(text: str) -> Any:
 
 
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"[^.\[\]]+")
 _UNKNOWN: Final = re.compile(r"contains unknown field `(?P<field>[^`]+)`")
 
 
-def _explain(complaint: str, table: Any, prefix: str) -> str:
+def _explain(complaint: str, table: Any, kind: Any, prefix: str) -> str:
     at = _AT.search(complaint)
     path = at["path"] if at else ""
     unknown = _UNKNOWN.search(complaint)
@@ -225,11 +231,23 @@ def _explain(complaint: str, table: Any, prefix: str) -> str:
         key = ".".join(filter(None, [prefix, path, unknown["field"]]))
         return f"unknown key {key}; conf/default.toml lists all keys"
     key = ".".join(filter(None, [prefix, path])) or "the configuration"
-    return f"{key} = {_found(table, path)!r}: {_AT.sub('', complaint).lower()}"
+    what = _AT.sub("", complaint)
+    choices = _choices(kind, path) if what.startswith("Invalid enum value") else ""
+    return f"{key} = {_found(table, path)!r}: {choices or what[:1].lower() + what[1:]}"
+
+
+def _choices(kind: Any, path: str) -> str:
+    """Return what a key that takes one of a few values takes, nothing if that cannot be seen from its path."""
+    for step in _STEP.findall(path):
+        if step.isdigit():
+            kind = next(iter(get_args(kind)), None)
+        else:
+            kind = get_type_hints(kind).get(step) if isinstance(kind, type) else None
+    return "expected one of " + ", ".join(map(repr, get_args(kind))) if get_origin(kind) is Literal else ""
 
 
 def _found(table: Any, path: str) -> Any:
-    for step in re.findall(r"[^.\[\]]+", path):
+    for step in _STEP.findall(path):
         try:
             table = table[int(step)] if step.isdigit() else table[step]
         except (KeyError, IndexError, TypeError):

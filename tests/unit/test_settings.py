@@ -45,15 +45,44 @@ class TestMistakes:
             ("sever.port=1", "unknown key sever"),
             ("server.port=70000", "server.port = 70000: expected `int` <= 65535"),
             ("connect.hold_timeout_ms=soon", "connect.hold_timeout_ms = 'soon': expected `int`, got `str`"),
-            ("security.session_binding=loose", "security.session_binding = 'loose': invalid enum value"),
+            (
+                "security.session_binding=loose",
+                "security.session_binding = 'loose': expected one of 'adaptive', 'strict', 'off'",
+            ),
+            ('rules=[{channel="/a",allow=["publsh"]}]', "rules[0].allow[0] = 'publsh': expected one of 'create', "),
+            ('rules=[{channel="/a/**/b",allow=["publish"]}]', "rules[0].channel = '/a/**/b': expected `str` matching"),
+            ('rules=[{channel="a",allow=["publish"]}]', "rules[0].channel = 'a': expected `str` matching regex"),
+            (
+                'server.allowed_origins=["a.example"]',
+                "server.allowed_origins[0] = 'a.example': expected `str` matching",
+            ),
             ("limits.max_queue_messages=0", "limits.max_queue_messages = 0: expected `int` >= 1"),
-            ("server.mount=bayeux", "server.mount = 'bayeux': expected `str` matching regex"),
+            ("server.mount=bayeux", "server.mount = 'bayeux': expected `str` matching regex '^(/[A-Z"),
         ],
     )
     def test_the_error_names_the_key_the_value_and_what_is_allowed(self, override: str, told: str) -> None:
         with pytest.raises(SettingsError) as error:
             without_environment(override)
         assert str(error.value).startswith(told)
+
+    @pytest.mark.parametrize(
+        ("overrides", "told"),
+        [
+            (['server.trusted_proxies=["proxy"]'], "server.trusted_proxies[0] = 'proxy': expected the address"),
+            (['connect.lazy_channels=["a"]'], "connect.lazy_channels[0] = 'a': no channel or pattern"),
+            (['connect.persistent_channels=["/a","/*/b"]'], "connect.persistent_channels[1] = '/*/b': no channel"),
+            (["backend.broker=redis", "backend.redis_url=s3cr3t"], "backend.redis_url: expected it to begin with"),
+        ],
+    )
+    def test_what_no_type_can_say_is_refused_as_well(self, overrides: list[str], told: str) -> None:
+        with pytest.raises(SettingsError) as error:
+            BayeuxApp(without_environment("extensions={}", *overrides))
+        assert str(error.value).startswith(told)
+        assert "s3cr3t" not in str(error.value)
+
+    @pytest.mark.parametrize("origin", ["*", "null", "https://a.example:8443", "capacitor://localhost"])
+    def test_origins_are_taken_as_browsers_send_them(self, origin: str) -> None:
+        assert without_environment(f'server.allowed_origins=["{origin}"]').server.allowed_origins == (origin,)
 
     def test_a_flag_without_a_value_is_refused(self) -> None:
         with pytest.raises(SettingsError, match=r"section\.key=value"):

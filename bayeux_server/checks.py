@@ -1,0 +1,60 @@
+"""What a configuration must be besides well-typed: settings that cannot be used, alone or together."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+
+from bayeux_server.errors import RemoteError
+from bayeux_server.protocol.channel_id import ChannelGrammar
+from bayeux_server.settings import Settings, SettingsError
+
+_REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+
+def check(settings: Settings, grammar: ChannelGrammar) -> None:
+    """See that settings can be used.
+
+    Raises:
+        SettingsError: Naming the first key that cannot.
+    """
+    _refuse_open_doors(settings)
+    for number, proxy in enumerate(settings.server.trusted_proxies):
+        if not _is_address(proxy):
+            raise SettingsError(f"server.trusted_proxies[{number}] = {proxy!r}: expected the address of one proxy")
+    for key, channel in _channels(settings):
+        try:
+            grammar.parse(channel)
+        except RemoteError as error:
+            raise SettingsError(f"{key} = {channel!r}: no channel or pattern ({error})") from None
+    backend = settings.backend
+    if "redis" in (backend.broker, backend.history) and not backend.redis_url.startswith(_REDIS_SCHEMES):
+        # The value may hold a password.
+        raise SettingsError(f"backend.redis_url: expected it to begin with one of {', '.join(_REDIS_SCHEMES)}")
+
+
+def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
+    for key in ("lazy_channels", "persistent_channels"):
+        for number, channel in enumerate(getattr(settings.connect, key)):
+            yield f"connect.{key}[{number}]", channel
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_open_doors(settings: Settings) -> None:
+    """Development lets everybody do everything: fine on loopback, and nowhere else by accident."""
+    security = settings.security
+    if security.mode != "development" or security.allow_development_beyond_loopback:
+        return
+    host = settings.server.host
+    if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        raise SettingsError(
+            f"server.host = {host!r}: with security.mode = 'development' anybody who reaches the server may read and "
+            "write every channel. Use security.mode = 'rules' (conf/production.toml), or say "
+            "security.allow_development_beyond_loopback = true."
+        )
