@@ -1,13 +1,20 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from tests.conformance.world import Target, World
+from tests.support.careflow import kafka_config
 from tests.support.manual_clock import ManualClock
 from tests.support.server import ALLOWED_ORIGIN, LocalServer, local_server
+
+if TYPE_CHECKING:
+    from tests.support.services.kafka import Kafka
+    from tests.support.services.spicedb import SpiceDB
 
 Scene = Callable[..., AbstractAsyncContextManager[tuple[LocalServer, World]]]
 #: The value of a metric of a server.
@@ -48,3 +55,32 @@ def metric() -> Metric:
         return value
 
     return read
+
+
+@pytest.fixture
+def services(
+    redis_url: str,
+    postgres_dsn: str,
+    kafka_broker: "Kafka",
+    spicedb_server: "SpiceDB",
+    spicedb_token: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """The sections that put the care layer on the services of production: see :func:`care_sections`."""
+    monkeypatch.setenv("SPICEDB_KEY", spicedb_token)
+    careflow = kafka_config(kafka_broker.bootstrap_servers, f"t{token_hex(6)}", session_timeout_ms=1_000)
+    return {
+        "backend": {"broker": "redis", "history": "redis", "redis_url": redis_url},
+        "presence": {"store": "redis", "redis_url": redis_url},
+        "care": {"store_url": postgres_dsn},
+        "careflow": msgspec.to_builtins(careflow),
+        "authorization": {
+            "checker": "spicedb",
+            "spicedb_target": spicedb_server.target,
+            "spicedb_token_env": "SPICEDB_KEY",
+            "spicedb_plaintext": True,
+            "spicedb_timeout_s": 10.0,
+            "spicedb_write_schema": True,
+            "spicedb_mirror": True,
+        },
+    }

@@ -26,9 +26,10 @@ FEED = f"/activity_feed/{EAST}"
 MIKES = f"/notifications/{MIKE.user_id}"
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[CareWorld]:
-    async with care_world(tmp_path) as running:
+@pytest.fixture(params=["embedded", "services"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CareWorld]:
+    services = request.getfixturevalue("services") if request.param == "services" else None
+    async with care_world(tmp_path, services) as running:
         yield running
 
 
@@ -138,7 +139,7 @@ class TestPresence:
         elsewhere = await world.page(RITA, f"/task/{other['id']}", TEAM_LIST)
         joined = {"type": "presence.user_joined", "task_id": task["id"], "state": "viewing"}
         await world.call(sarah, "/service/presence", joined)
-        world.server.advance(1)
+        world.let_pass(1)
         assert (await next_event(mike, "presence.user_joined"))["user"]["user_id"] == SARAH.user_id
         await world.change(other, notes="x")
         assert {event["type"] for event in (await events(elsewhere, 2)).values()} == {"task.updated"}
@@ -223,22 +224,21 @@ class TestWhatIsReplayed:
         assert heard(eve) == []
 
 
-class TestOnPostgres:
-    async def test_the_same_story_ends_the_same(self, tmp_path: Path, postgres_dsn: str) -> None:
-        async with care_world(tmp_path, store_url=postgres_dsn) as world:
-            task = await world.task(notes="first")
-            mike = await world.page(MIKE, f"/task/{task['id']}", FEED, MIKES)
-            rita = await world.page(RITA, f"/task/{task['id']}")
-            await world.change(task, notes="second")
-            assert (await events(mike, 2))[f"/task/{task['id']}"]["task"]["notes"] == "second"
-            assert "notes" not in (await next_event(rita, "task.updated"))["task"]
-            conflict = await world.ask(
-                "PATCH", f"/api/tasks/{task['id']}", MIKE, {"version": 1, "changes": {"priority": "low"}}
-            )
-            assert (conflict.status, conflict.body["mergeable"]) == (409, True)
-            path = f"/api/tasks/{task['id']}/assign"
-            assert (await world.ask("POST", path, body={"assigned_to": MIKE.user_id})).status == 200
-            assert (await next_event(mike, "notification.task_assigned"))["task_id"] == task["id"]
-            assert (await world.ask("GET", "/api/notifications", MIKE)).body["unread_count"] == 1
-            feed = (await world.ask("GET", f"/api/activity?team_id={EAST}")).body["items"]
-            assert [each["type"] for each in feed] == ["task_assigned", "task_updated", "task_created"]
+class TestADay:
+    async def test_from_a_task_s_creation_to_the_feed(self, world: CareWorld) -> None:
+        task = await world.task(notes="first")
+        mike = await world.page(MIKE, f"/task/{task['id']}", FEED, MIKES)
+        rita = await world.page(RITA, f"/task/{task['id']}")
+        await world.change(task, notes="second")
+        assert (await events(mike, 2))[f"/task/{task['id']}"]["task"]["notes"] == "second"
+        assert "notes" not in (await next_event(rita, "task.updated"))["task"]
+        conflict = await world.ask(
+            "PATCH", f"/api/tasks/{task['id']}", MIKE, {"version": 1, "changes": {"priority": "low"}}
+        )
+        assert (conflict.status, conflict.body["mergeable"]) == (409, True)
+        path = f"/api/tasks/{task['id']}/assign"
+        assert (await world.ask("POST", path, body={"assigned_to": MIKE.user_id})).status == 200
+        assert (await next_event(mike, "notification.task_assigned"))["task_id"] == task["id"]
+        assert (await world.ask("GET", "/api/notifications", MIKE)).body["unread_count"] == 1
+        feed = (await world.ask("GET", f"/api/activity?team_id={EAST}")).body["items"]
+        assert [each["type"] for each in feed] == ["task_assigned", "task_updated", "task_created"]

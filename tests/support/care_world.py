@@ -70,26 +70,27 @@ def token_of(user: User, **claims: Any) -> str:
     return KEY.token(user.user_id, **{"roles": [user.user_role], "name": user.user_name, **claims})
 
 
-def care_sections(folder: Path, **care: Any) -> dict[str, Any]:
-    """The configuration; ``care`` is put over its own section."""
+def care_sections(folder: Path, services: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The configuration; ``services`` has sections that are put over those of extensions, and ``backend``."""
+    over = dict(services or {})
     trusted = {
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
         "roles": ["care_coordinator", "clinician", "rsa", "system"],
         "keys": [{"kid": KEY.kid, "pem": KEY.pem}],
     }
-    return {
-        "extensions": {
-            "authentication": {"issuers": [trusted]},
-            "acknowledge": {},
-            "replay": {},
-            "audit": {"folder": str(folder / "audit"), "node": "n1"},
-            "presence": {"store": "memory"},
-            "care": {"store_url": f"sqlite:///{folder / 'care.sqlite3'}", **care},
-            "authorization": {},
-            "careflow": {},
-        }
+    extensions: dict[str, dict[str, Any]] = {
+        "authentication": {"issuers": [trusted]},
+        "acknowledge": {},
+        "replay": {},
+        "audit": {"folder": str(folder / "audit"), "node": "n1"},
+        "presence": {"store": "memory"},
+        "care": {"store_url": f"sqlite:///{folder / 'care.sqlite3'}"},
+        "authorization": {},
+        "careflow": {},
     }
+    backend = over.pop("backend", {})
+    return {"backend": backend, "extensions": {name: extensions[name] | over.get(name, {}) for name in extensions}}
 
 
 class CareWorld:
@@ -115,6 +116,15 @@ class CareWorld:
         server = self.server.app.server
         server.local_session("test").subscribe("/activity_feed/*", self._hear)
 
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass; on the machine's clock it does so by itself."""
+        if self.server.clock is not None:
+            self.server.advance(seconds)
+
+    def _token(self, user: User) -> str:
+        now_s = int(self.server.app.server.core.clock.wall())
+        return token_of(user, iat=now_s, exp=now_s + 600)
+
     def _hear(self, publication: Publication) -> None:
         self._told.add(json.loads(publication.data)["subject"]["id"])
         self._telling.set()
@@ -138,7 +148,7 @@ class CareWorld:
         """Send one request; ``If_Match`` and the like become headers. None for a user sends no token."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if user is not None:
-            sent.setdefault("Authorization", f"Bearer {token_of(user)}")
+            sent.setdefault("Authorization", f"Bearer {self._token(user)}")
         async with self.http.request(method, self.server.base + path, headers=sent, json=body) as response:
             is_json = response.content_type == "application/json"
             return Answer(
@@ -169,7 +179,7 @@ class CareWorld:
         peer = PEERS[transport](self.http, self.server.url)
         self._stack.push_async_callback(peer.close)
         client = Client(peer)
-        reply = await client.handshake(ext={"auth": {"token": token_of(user)}, **ext})
+        reply = await client.handshake(ext={"auth": {"token": self._token(user)}, **ext})
         assert reply["successful"], reply
         reply = await client.connect(advice={"timeout": 0})
         assert reply["successful"], reply
@@ -205,10 +215,11 @@ def heard(client: Client) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def care_world(folder: Path, **care: Any) -> AsyncIterator[CareWorld]:
-    """Run it on a manual clock. ``care`` is put over the section of the care layer."""
+async def care_world(folder: Path, services: Mapping[str, Any] | None = None) -> AsyncIterator[CareWorld]:
+    """Run it on a manual clock; on the machine's with ``services``, which know no other. See :func:`care_sections`."""
+    clock = ManualClock() if services is None else None
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(local_server(care_sections(folder, **care), clock=ManualClock()))
+        server = await stack.enter_async_context(local_server(care_sections(folder, services), clock=clock))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         world = CareWorld(server, http, stack)
         await world.prepare()

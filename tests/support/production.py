@@ -29,6 +29,7 @@ class Production(ServerProcess):
 
     Args:
         folder: For the audit log.
+        overrides: Of other keys, ``section.key=value``.
         store_url: Of the care layer's database.
         redis_url: Carries publications, history and presence.
         careflow: The care flow's section.
@@ -36,7 +37,13 @@ class Production(ServerProcess):
     """
 
     def __init__(
-        self, folder: Path, *, store_url: str, redis_url: str, careflow: CareflowConfig, **sections: Mapping[str, Any]
+        self,
+        folder: Path,
+        *overrides: str,
+        store_url: str,
+        redis_url: str,
+        careflow: CareflowConfig,
+        **sections: Mapping[str, Any],
     ) -> None:
         values: dict[str, Mapping[str, Any]] = {
             "authentication": {"issuers": [_people(), _services()]},
@@ -45,13 +52,11 @@ class Production(ServerProcess):
             "care": {"store_url": store_url},
             "careflow": msgspec.to_builtins(careflow),
         }
-        overrides = [f"backend.redis_url={_toml(redis_url)}"]
-        for name, section in {
-            **values,
-            **{name: {**values.get(name, {}), **sections[name]} for name in sections},
-        }.items():
-            overrides += [f"extensions.{name}.{key}={_toml(value)}" for key, value in section.items()]
-        super().__init__(*overrides, config=CONFIG)
+        over = [f"backend.redis_url={as_toml(redis_url)}", *overrides]
+        for name in values | sections:
+            section = {**values.get(name, {}), **sections.get(name, {})}
+            over += [f"extensions.{name}.{key}={as_toml(value)}" for key, value in section.items()]
+        super().__init__(*over, config=CONFIG)
 
 
 def bearer(user: User) -> dict[str, str]:
@@ -89,10 +94,10 @@ def _services() -> dict[str, Any]:
     }
 
 
-def _toml(value: object) -> str:
+def as_toml(value: object) -> str:
     """Return a value as TOML in one line. Strings, numbers and truth values are written as in JSON."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items() if each is not None) + "}"
+        return "{" + ", ".join(f"{key} = {as_toml(each)}" for key, each in value.items() if each is not None) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     return json.dumps(value)
