@@ -9,8 +9,9 @@ import click
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from bayeux_server.cli import CONFIG, SET, read_settings
 from bayeux_server.errors import LocalError
-from bayeux_server.settings import convert, load
+from bayeux_server.settings import convert
 from extensions.careflow.config import SECTION, CareflowConfig
 from extensions.careflow.dead_letters import DeadLetter
 from extensions.careflow.kafka_dead_letters import KafkaDeadLetters
@@ -23,47 +24,39 @@ _SEND_TIMEOUT_MS: Final = 15_000
 
 
 @click.group("dead-letters")
-@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One value over the file's.")
-@click.pass_context
-def dead_letters(context: click.Context, path: Path | None, overrides: tuple[str, ...]) -> None:
+def dead_letters() -> None:
     """Records from Kafka that could not be used."""
-    try:
-        section = load(path, overrides=overrides).extensions.get("careflow", {})
-        table = {key: value for key, value in section.items() if key != "enabled"}
-        config = convert(table, CareflowConfig, SECTION).checked()
-    except LocalError as error:
-        raise click.ClickException(str(error)) from None
-    if not config.bootstrap_servers:
-        raise click.ClickException(f"{SECTION}.bootstrap_servers is empty: there is no Kafka to ask")
-    context.obj = config
 
 
 @dead_letters.command("list")
-@click.pass_obj
-def list_letters(config: CareflowConfig) -> None:
+@CONFIG
+@SET
+def list_letters(config: Path | None, overrides: tuple[str, ...]) -> None:
     """Print one line of JSON for each, the oldest first."""
-    for letter in _letters(config).values():
+    for letter in _letters(_careflow(config, overrides)).values():
         click.echo(_line(letter))
 
 
 @dead_letters.command("show")
 @click.argument("letter_id", metavar="TOPIC:PARTITION:OFFSET")
-@click.pass_obj
-def show_letter(config: CareflowConfig, letter_id: str) -> None:
+@CONFIG
+@SET
+def show_letter(letter_id: str, config: Path | None, overrides: tuple[str, ...]) -> None:
     """Print one, indented. The record's content is not printed: it may be PHI."""
-    click.echo(msgspec.json.format(_line(_chosen(config, letter_id)), indent=2))
+    click.echo(msgspec.json.format(_line(_chosen(_careflow(config, overrides), letter_id)), indent=2))
 
 
 @dead_letters.command("redrive")
 @click.argument("letter_ids", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All there are.")
-@click.pass_obj
-def redrive_letters(config: CareflowConfig, letter_ids: tuple[str, ...], every: bool) -> None:
+@CONFIG
+@SET
+def redrive_letters(letter_ids: tuple[str, ...], every: bool, config: Path | None, overrides: tuple[str, ...]) -> None:
     """Send the original records once more, to where they were."""
     if every == bool(letter_ids):
         raise click.UsageError("Name dead letters, or say --all.")
-    chosen = list(_letters(config)) if every else letter_ids
+    careflow = _careflow(config, overrides)
+    chosen = list(_letters(careflow)) if every else letter_ids
 
     async def redrive(letters: DeadLetters) -> None:
         for letter_id in chosen:
@@ -71,13 +64,25 @@ def redrive_letters(config: CareflowConfig, letter_ids: tuple[str, ...], every: 
             click.echo(f"sent again: {letter_id}")
 
     try:
-        asyncio.run(_with_letters(config, redrive))
+        asyncio.run(_with_letters(careflow, redrive))
     except KeyError as error:
         raise click.ClickException(f"no such dead letter: {error.args[0]}") from None
     except LookupError as error:
         raise click.ClickException(f"the record is no longer kept: {error.args[0]}") from None
     except OSError as error:
         raise click.ClickException(f"Kafka cannot be reached: {error}") from None
+
+
+def _careflow(path: Path | None, overrides: tuple[str, ...]) -> CareflowConfig:
+    section = read_settings(path, overrides).extensions.get("careflow", {})
+    try:
+        config = convert({key: value for key, value in section.items() if key != "enabled"}, CareflowConfig, SECTION)
+        config.checked()
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+    if not config.bootstrap_servers:
+        raise click.ClickException(f"{SECTION}.bootstrap_servers is empty: there is no Kafka to ask")
+    return config
 
 
 async def _with_letters(config: CareflowConfig, work: Callable[[DeadLetters], Awaitable[None]]) -> None:

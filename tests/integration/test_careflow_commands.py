@@ -31,7 +31,7 @@ class Shell:
             "dead_letter_topic": f"{self.world}.dead_letter",
         }
         flags = [word for key, value in values.items() for word in ("--set", f"extensions.careflow.{key}={value}")]
-        return CliRunner().invoke(dead_letters, [*flags, *arguments])
+        return CliRunner().invoke(dead_letters, [*arguments, *flags])
 
     def bury(self, value: bytes) -> str:
         """Write a record and its dead letter, and return the letter's id."""
