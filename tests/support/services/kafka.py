@@ -25,11 +25,11 @@ log4j.appender.out.layout.ConversionPattern=%d %p %c{1} %m%n
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
 log.dirs={folder}/data
 num.partitions=3
 offsets.topic.num.partitions=4
@@ -75,6 +75,18 @@ class Kafka(Service):
         """Where a client connects, as ``host:port``."""
         return f"127.0.0.1:{self.port}"
 
+    def listeners(self) -> dict[str, int]:
+        """Return the ports for clients, by security protocol."""
+        return {"PLAINTEXT": self.port}
+
+    def more_properties(self) -> str:
+        """Return further lines of the configuration."""
+        return ""
+
+    def format_arguments(self) -> list[str]:
+        """Return further words of the command that formats the storage."""
+        return []
+
     def create_topic(self, name: str, *, partitions: int = 3) -> None:
         """Make a topic and return when it is there."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
@@ -88,11 +100,13 @@ class Kafka(Service):
         properties = self.folder / "server.properties"
         if properties.exists():
             return
-        values = {"port": self.port, "controller_port": self._controller_port, "folder": self.folder}
+        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.listeners().items())
+        values = {"listeners": listeners, "controller_port": self._controller_port, "folder": self.folder}
         (self.folder / "log4j.properties").write_text(_LOGGING)
-        properties.write_text(_PROPERTIES.format(**values))
+        properties.write_text(_PROPERTIES.format(**values) + self.more_properties())
         # Any 16 bytes in URL-safe base64 name a cluster; each broker here is a cluster of its own.
         arguments = ["format", "-t", "YmF5ZXV4LXRlc3RzLWtrYQ", "-c", str(properties), "--ignore-formatted"]
+        arguments += self.format_arguments()
         done = subprocess.run(
             [*self._java(), "kafka.tools.StorageTool", *arguments], capture_output=True, text=True, check=False
         )
