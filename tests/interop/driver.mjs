@@ -10,10 +10,19 @@ const FAYE_BEFORE = {
   'callback-polling': ['websocket', 'eventsource', 'cross-origin-long-polling'],
 };
 
-export function driveFaye(Faye, transport, url, report) {
+/** Options: `token` says who it is. */
+export function driveFaye(Faye, transport, url, report, { token }) {
   // Its own retry is 5 s; a test need not wait that long.
   const client = new Faye.Client(url, { retry: 0.2, timeout: 20 });
   for (const name of FAYE_BEFORE[transport]) client.disable(name);
+  if (token) {
+    client.addExtension({
+      outgoing(message, send) {
+        if (message.channel === '/meta/handshake') message.ext = { ...message.ext, auth: { token } };
+        send(message);
+      },
+    });
+  }
   client.on('transport:up', () => report({ up: true }));
   client.on('transport:down', () => report({ down: true }));
   return {
