@@ -14,6 +14,7 @@ from bayeux_server.protocol.wire import Reader, write
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.observer import Observer
+from bayeux_server.server.pipeline import Outcome
 from bayeux_server.server.session import ServerSession
 from bayeux_server.transports.context import TransportContext
 
@@ -121,7 +122,13 @@ class _Exchange:
         self._late: asyncio.Future[tuple[list[Delivery], Reply]] = asyncio.get_running_loop().create_future()
 
     async def run(self, batch: list[Incoming]) -> web.StreamResponse:
-        outcome = await self._context.server.pipeline.process(batch, self._origin, self._answer_late)
+        work = asyncio.ensure_future(self._context.server.pipeline.process(batch, self._origin, self._answer_late))
+        try:
+            outcome = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The client hung up. What was begun is done all the same: half of a batch would be worse.
+            work.add_done_callback(self._give_back)
+            raise
         deliveries, replies, session = outcome.deliveries, outcome.replies, outcome.session
         if outcome.hold is not None and session is not None:
             try:
@@ -134,6 +141,16 @@ class _Exchange:
                 raise
             replies = [reply]
         return await self._send(session, deliveries, replies)
+
+    def _give_back(self, work: asyncio.Task[Outcome]) -> None:
+        """Put back what was taken for an answer that nobody waits for."""
+        if work.cancelled() or work.exception() is not None:
+            return
+        outcome = work.result()
+        if outcome.session is not None:
+            if outcome.hold is not None:
+                self._context.server.pipeline.connect.cancel(outcome.session, outcome.hold, self._origin)
+            outcome.session.requeue(outcome.deliveries)
 
     def _answer_late(self, session: ServerSession, deliveries: list[Delivery], reply: Reply) -> None:
         if self._late.done():

@@ -163,6 +163,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._refuse(error)
         finally:
             self._work = None
+        if self._transport.is_closing():
+            self._detach_all()  # of a session that connected while the socket went away
         self._next_in_line()
 
     def _processed(self, outcome: Outcome) -> None:
@@ -359,11 +361,12 @@ class WebSocketConnection(asyncio.Protocol):
                 timer.cancel()
         if self._heard is not None and not self._heard.done():
             self._heard.set_result(None)
-        if self._work is not None:
-            self._work.cancel()
+        self._detach_all()
+        del self.reader  # it calls us: what refers to itself waits for the garbage collector
+
+    def _detach_all(self) -> None:
         for session, hold in self._sessions.items():
             if hold is not None:
                 self._server.pipeline.connect.cancel(session, hold, self._origin)
             self._server.lifecycle.detach(session, self)
         self._sessions.clear()
-        del self.reader  # it calls us: what refers to itself waits for the garbage collector

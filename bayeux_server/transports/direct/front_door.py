@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 from aiohttp import web
@@ -118,8 +118,7 @@ class FrontDoor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :meth:`asyncio.BaseProtocol.connection_made`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._doors.add(self)
         self._last_heard_s = self._context.server.core.clock.now()
         self._timer = self._watch()
