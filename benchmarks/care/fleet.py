@@ -9,7 +9,7 @@ from benchmarks.care.tab import Tab
 from benchmarks.care.task_sieve import TaskSieve
 from benchmarks.care.world import Coordinator, Crew
 from channels.views import View
-from clients.load.conductor import HarnessError
+from clients.load.errors import HarnessError
 from clients.load.fleet import Fleet
 from clients.load.mark import Stream
 from clients.load.opening import Opening
