@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from bayeux_server import logs
 from bayeux_server.app import BayeuxApp
 from bayeux_server.settings import Settings
 from bayeux_server.transports.direct.front_door import DoorSite, Doorway
@@ -85,6 +86,7 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
     """
     app = BayeuxApp(settings)
     stopping = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(logs.on_loop_error)
     _on_signals(app, stopping)
     try:
         async with listening(app, settings.server.host, settings.server.port) as address:

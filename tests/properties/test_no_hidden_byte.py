@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bayeux_server.server.remote_call import RemoteCall
 from channels.tasks.model import User
 from extensions.careflow import CAREFLOW
 from tests.support.care_world import EAST, EVE, JOHN, MIKE, RITA, SARAH, SERVICE, CareWorld, care_world, token_of
 from tests.support.client import Client
+from tests.support.production_logs import production_logs
 
 MARK = "Zqphi"
 _CURSOR = re.compile(r'"next_cursor":\s*"([^"]+)"')
 #: Who watches: one who sees that there is work but not of whom, and one who sees nothing.
 WATCHERS = (RITA, EVE)
 ROADS = ("websocket", "long-polling", "eventsource", "callback-polling")
-OPERATIONS = ("create", "update", "assign", "complete", "note", "contact", "request", "foreign", "dead", "lock", "spy")
+OPERATIONS = (
+    *("create", "update", "assign", "complete", "note", "contact", "request", "foreign", "dead", "lock", "spy"),
+    "fail",
+)
 
 
 class Clinic:
@@ -47,6 +52,7 @@ class Clinic:
 
     async def open(self) -> None:
         """Put in the first member and task, and open the watchers' pages."""
+        self.world.server.app.server.service("/service/broken")(_broken)
         self.sarah, self.mike = await self.world.page(SARAH), await self.world.page(MIKE)
         await self.member()
         await self.create(RITA)
@@ -163,6 +169,12 @@ class Clinic:
             await client.publish("/service/presence", {"type": kind, "task_id": task_id, **more})
         self.world.server.advance(0.2)
 
+    async def fail(self) -> None:
+        """Something breaks, and says in its text on what."""
+        assert self.sarah is not None
+        answer = await self.world.call(self.sarah, "/service/broken", self.phi())
+        assert answer["successful"] is False
+
     async def spy(self) -> None:
         """The watchers ask for whatever can be asked for, and the server tells of itself."""
         task_id, member_id = self.tasks[-1]["id"], self.members[-1]
@@ -219,7 +231,12 @@ class Clinic:
         return [*self.bytes, *((road, json.dumps(client.peer.arrays)) for road, client in self.clients)]
 
 
+async def _broken(call: RemoteCall) -> object:
+    raise ValueError(call.data)
+
+
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@example(operations=["create", "fail"])
 @given(operations=st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=10))
 def test_nothing_hidden_reaches_who_may_not_see_it(capfd: pytest.CaptureFixture[str], operations: list[str]) -> None:
     async def live() -> list[tuple[str, str]]:
@@ -234,7 +251,8 @@ def test_nothing_hidden_reaches_who_may_not_see_it(capfd: pytest.CaptureFixture[
                 return await clinic.collected()
 
     capfd.readouterr()
-    sent = asyncio.run(live())
+    with production_logs():
+        sent = asyncio.run(live())
     log = capfd.readouterr()
     assert log.out or log.err
     leaks = [(road, _around(text)) for road, text in (*sent, ("log", log.out + log.err)) if MARK in text]
