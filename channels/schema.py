@@ -3,6 +3,8 @@
 The files in ``channels/schemas`` are Draft 2020-12. ``jsonschema`` checks each file when it is registered, and is the
 reference in the tests; requests and events are checked by ``jsonschema_rs``, compiled from the same files.
 
+Formats are asserted: ``2025-02-30`` is no date.
+
 A refusal names the field, the rule and the type of the value. It never holds the value, which may be PHI.
 """
 
@@ -89,7 +91,7 @@ class Schemas:
         compiled = self._compiled.get(name)
         if compiled is None:
             compiled = jsonschema_rs.Draft202012Validator(
-                self.documents[name], registry=self._registry, validate_formats=False
+                self.documents[name], registry=self._registry, validate_formats=True
             )
             self._compiled[name] = compiled
         return compiled

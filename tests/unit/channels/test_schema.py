@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -119,6 +120,8 @@ class TestRefusals:
             ({"task_id": "t", "changes": {"status": "John Doe"}}, "changes.status", "enum", "string"),
             ({"task_id": "t", "changes": {"notes": "John Doe" * 2000}}, "changes.notes", "maxLength", "string"),
             ({"task_id": "t", "changes": {"due_date": "Doe"}}, "changes.due_date", "pattern", "string"),
+            ({"task_id": "t", "changes": {"due_date": "2025-02-30"}}, "changes.due_date", "format", "string"),
+            ({"task_id": "t", "changes": {"due_date": "2025-02-29"}}, "changes.due_date", "format", "string"),
             ({"task_id": "t", "changes": {"title": None}}, "changes.title", "type", "null"),
             ({"task_id": "t", "changes": {"member_id": "A1"}}, "changes.member_id", "additionalProperties", "string"),
             ({"task_id": "t", "changes": {"John Doe": 1}}, "changes.?", "additionalProperties", "integer"),
@@ -167,9 +170,20 @@ class TestSchemas:
             (str(document["$id"]), DRAFT202012.create_resource(document))
             for document in care_schemas().documents.values()
         ]
-        reference = Draft202012Validator(care_schemas().documents[name], registry=Registry().with_resources(resources))
+        reference = Draft202012Validator(
+            care_schemas().documents[name],
+            registry=Registry().with_resources(resources),
+            format_checker=FORMATS,
+        )
         for document in damaged(example(name)):
             assert passes(name, document) == reference.is_valid(document)
+
+
+#: The reference's own checker, and what it leaves to another package.
+FORMATS = FormatChecker()
+FORMATS.checks("date-time", raises=ValueError)(
+    lambda text: not isinstance(text, str) or datetime.fromisoformat(text) is not None
+)
 
 
 def passes(name: str, document: object) -> bool:
@@ -181,7 +195,11 @@ def passes(name: str, document: object) -> bool:
 
 
 #: What a value is replaced by.
-OTHERS: tuple[object, ...] = (None, True, 0, -1, 1.5, "", "x" * 300, "2025-13-01", [], ["a", "a"], {})
+OTHERS: tuple[object, ...] = (
+    *(None, True, 0, -1, 1.5, "", "x" * 300, [], ["a", "a"], {}),
+    *("2025-13-01", "2025-02-30", "2025-02-29", "2024-02-29", "20250213", "2025-W01-1"),
+    *("2025-02-30T10:00:00Z", "2024-02-29T23:59:59.123+05:30", "2025-02-28T10:00:00+24:00", "2025-02-28T10:00:00"),
+)
 
 
 def damaged(document: dict[str, Any]) -> Iterator[object]:
