@@ -20,6 +20,7 @@ from channels.stores.port import CareStore
 from extensions.audit import AUDITOR
 from extensions.authorization import RELATIONS
 from extensions.care import openapi, remote_calls
+from extensions.care.backlog import BacklogWatch
 from extensions.care.extension import AppPermissions, CareExtension, StoreLife
 from extensions.care.http import CareApi
 from extensions.care.metrics import CareMetrics
@@ -85,6 +86,8 @@ def care(context: ExtensionContext) -> CareExtension:
         keep_s=config.keep_replies_h * 3_600,
         relation_changes_kept=config.relation_changes_kept,
     )
-    extension = CareExtension(context.server, context.app, store, life, metrics)
+    backlog = BacklogWatch(store, context.server.core.clock.wall)
+    context.registry.register(backlog)
+    extension = CareExtension(context.server, context.app, store, life, metrics, backlog)
     context.add_readiness("care_store", life.unready)
     return extension

@@ -20,6 +20,7 @@ from channels.stores.migrations import upgrade
 from channels.stores.port import CareStore
 from channels.timestamps import iso_utc_ms
 from extensions.authorization import DECISIONS
+from extensions.care.backlog import BacklogWatch
 from extensions.care.bases import BaseWatch
 from extensions.care.foreign import ForeignEvents
 from extensions.care.metrics import CareMetrics
@@ -112,13 +113,20 @@ class CareExtension(Extension):
     name = "care"
 
     def __init__(
-        self, server: BayeuxServer, app: web.Application, store: CareStore, life: StoreLife, metrics: CareMetrics
+        self,
+        server: BayeuxServer,
+        app: web.Application,
+        store: CareStore,
+        life: StoreLife,
+        metrics: CareMetrics,
+        backlog: BacklogWatch,
     ) -> None:
         self._server = server
         self._app = app
         self._store = store
         self._life = life
         self._metrics = metrics
+        self._backlog = backlog
         self._foreign: ForeignEvents | None = None
         self._bases = BaseWatch(server)
 
@@ -132,10 +140,12 @@ class CareExtension(Extension):
             self._foreign = ForeignEvents(self._store, careflow)
         self._bases.start()
         self._metrics.watch()
+        self._backlog.start()
 
     async def stop(self) -> None:
         """See :meth:`Extension.stop`."""
         await self._bases.stop()
+        await self._backlog.stop()
         await self._life.stop()
 
     async def take_over(self, session: ServerSession | None, message: Publish) -> bool:
