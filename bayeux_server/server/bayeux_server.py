@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from bayeux_server.errors import RemoteError
-from bayeux_server.protocol.channel_id import ChannelKind
+from bayeux_server.protocol.channel_id import ChannelId, ChannelKind
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.protocol.wire import Reader, encode
 from bayeux_server.server.core import Core
@@ -92,6 +92,10 @@ class BayeuxServer:
             raise RemoteError(405, [channel], "channel_invalid")
         raw = data if isinstance(data, bytes) else encode(data)
         await complete(self.pipeline.publish.publish(Publication(channel_id, raw, lazy=lazy, kept=kept)))
+
+    def publish_here(self, channel: ChannelId, data: bytes) -> None:
+        """Publish raw JSON to the subscribers of this node alone, for what every node finds out by itself. Not kept."""
+        self._fanout.on_publication(Publication(channel, data, kept=False))
 
     def service(self, pattern: str) -> Callable[[Handler], Handler]:
         """Return a decorator that serves remote calls on ``/service/...``; ``{name}`` segments become parameters."""

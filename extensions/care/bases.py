@@ -19,7 +19,10 @@ _MOST_WAITING: Final = 1_000
 
 
 class BaseWatch:
-    """Follows the tasks' channels and tells the editors. Who they are is the view policy's matter."""
+    """Follows the tasks' channels and tells the editors. Who they are is the view policy's matter.
+
+    Every node sees every event, and tells its own sessions: each is told once, however many nodes there are.
+    """
 
     def __init__(self, server: BayeuxServer) -> None:
         self._server = server
@@ -52,6 +55,6 @@ class BaseWatch:
                     continue
                 event = read_event(document)
                 warning = msgspec.json.encode(base_moved(event, event.version - 1))
-                await self._server.publish(publication.channel.name, warning)
+                self._server.publish_here(publication.channel, warning)
             except Exception:
                 log.exception("base_moved.failed")
