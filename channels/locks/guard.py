@@ -121,7 +121,12 @@ class StoreLockGuard:
         self._mode = mode
 
     async def check(self, intent: WriteIntent) -> Verdict:
-        """Judge a write by the locks of this moment. A write that is then committed is still compared by version."""
+        """Judge a write by the locks of this moment.
+
+        The caller has read the task's version before, and commits only on that version: so no write under an old token
+        is accepted after a newer token's, although check and commit are two steps. ``tests/properties/test_fencing.py``
+        mixes them in every way.
+        """
         now_s = self._clock()
         return judge(await self._of_task(intent.task_id, now_s), intent, self._mode, to_ms(now_s))
 

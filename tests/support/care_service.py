@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from channels.locks.guard import NoLocks, Verdict, WriteIntent
+from channels.locks.guard import LockGuard, NoLocks, Verdict, WriteIntent
 from channels.policy import Principal
 from channels.services.caller import Caller, Question, Reply
 from channels.services.care import CareService, Ports
@@ -92,7 +92,7 @@ class Clock:
 class Care:
     """The service and what is around it. ``call`` answers a refusal like a reply."""
 
-    def __init__(self, store: CareStore) -> None:
+    def __init__(self, store: CareStore, locks: LockGuard | None = None) -> None:
         numbers = count(1)
         self.store = store
         self.rights = Rights()
@@ -102,7 +102,7 @@ class Care:
             Ports(
                 store=store,
                 permissions=self.rights,
-                locks=self.recorder,
+                locks=locks or self.recorder,
                 clock=self.clock,
                 disclosures=self.recorder,
                 conflicts=self.recorder,
