@@ -165,10 +165,11 @@ class Simulation:
         self.clock = JumpingClock()
         self.counted = Counted()
         self.server = BayeuxApp(Settings(), clock=self.clock).server
-        presence, locks = MemoryPresenceStore(PresenceTimes(window_ms=window_ms)), MemoryLockStore()
+        times = PresenceTimes(window_ms=window_ms)
+        presence, locks = MemoryPresenceStore(times), MemoryLockStore()
         teller = Teller(presence, locks, self.server.publish, self.clock.wall)
         service = PresenceService(presence, locks, teller, wall=self.clock.wall, wake=lambda in_s: extension.wake(in_s))
-        extension = PresenceExtension(self.server, service, teller)
+        extension = PresenceExtension(self.server, service, teller, lease_s=times.lease_ms / 1_000)
         self.server.add_extension(extension)
         self.people = [self._person(number) for number in range(people)]
         sends = actions(random.Random(1), people, tasks, seconds)

@@ -85,6 +85,7 @@ def presence(context: ExtensionContext) -> PresenceExtension:
         ),
         teller,
         gap_s=min(GAP_S, config.grace_ms / 2_000),
+        lease_s=config.lease_ms / 1_000,
     )
     count(context.registry, extension, teller, by_task=config.metrics_by_task)
     context.add_readiness("presence", extension.unready)

@@ -5,7 +5,8 @@ from typing import Final
 
 from bayeux_server.server.clock import Clock
 from bayeux_server.server.session import ServerSession
-from extensions.presence.service import PresenceService
+from extensions.presence.people import person_of
+from extensions.presence.service import PresenceService, Visitor
 from extensions.presence.sessions import LocalSessions, Presence
 
 #: Between two long-polls a connection is missing for a moment: the stores hear of what is missing for longer. They hear
@@ -30,6 +31,7 @@ class Connections:
         spawn: Has work done in a session's turn.
         wake: Asks for :meth:`tick` within so many seconds.
         gap_s: For how long a connection may be missing before the stores hear of it.
+        lease_s: For how long after its last sign of life somebody is present.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Connections:
         clock: Clock,
         spawn: Spawn,
         wake: Callable[[float], None],
-        gap_s: float = GAP_S,
+        *,
+        gap_s: float,
+        lease_s: float,
     ) -> None:
         self._sessions = sessions
         self._service = service
@@ -47,6 +51,7 @@ class Connections:
         self._spawn = spawn
         self._wake = wake
         self._gap_s = gap_s
+        self._lease_s = lease_s
         #: When to settle which session; the earliest first, since each waits for the same time.
         self._due: dict[ServerSession, float] = {}
 
@@ -88,10 +93,10 @@ class Connections:
 
     async def lose_all(self) -> None:
         """Begin the grace time of everybody: this node stops, and they may come back on another one."""
-        for _, presence in self._sessions:
+        for session, presence in self._sessions:
             if presence.away_since_s is None:
                 presence.away_since_s = self._clock.now()
-            await self._tell(presence, presence.away_since_s)
+            await self._tell(session, presence, presence.away_since_s)
 
     def _settle_later(self, session: ServerSession) -> None:
         self._due.pop(session, None)
@@ -106,17 +111,18 @@ class Connections:
         if away_s is not None and self._clock.now() < away_s + self._gap_s:
             away_s = None
         try:
-            await self._tell(presence, away_s)
+            await self._tell(session, presence, away_s)
         except Exception:
             self._settle_later(session)
             raise
 
-    async def _tell(self, presence: Presence, away_s: float | None) -> None:
+    async def _tell(self, session: ServerSession, presence: Presence, away_s: float | None) -> None:
         if presence.told_away_s == away_s:
             return
         if presence.told_away_s is not None:
             presence.told_away_s = _UNKNOWN
-            await self._service.resume(presence.id)
+            states = presence.alive_after(self._clock.now() - self._lease_s)
+            await self._service.resume(Visitor(presence.id, person_of(session)), states)
             presence.told_away_s = None
         if away_s is not None:
             presence.told_away_s = _UNKNOWN

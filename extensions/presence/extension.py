@@ -2,7 +2,8 @@
 
 In: messages on ``/service/presence``. Out: events on ``/task/{id}`` and ``/task/{id}/presence``, after a snapshot to
 each new subscriber. What ends a presence: a leave, an unsubscribe, the end of the session (told at once), a connection
-that stays away for the grace time, a lease that is not renewed.
+that stays away for the grace time, a lease that is not renewed. A connection that is back later, before its session
+ended, brings it back.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ class PresenceExtension(Extension):
         teller: The road to subscribers.
         enabled: Whom presence is switched on for; everybody by default.
         gap_s: For how long a connection may be missing before the stores hear of it.
+        lease_s: Life of a presence without a sign of life.
 
     Attributes:
         teller: The road to subscribers; tells its listeners of what it published.
@@ -67,6 +69,7 @@ class PresenceExtension(Extension):
         *,
         enabled: Enabled | None = None,
         gap_s: float = GAP_S,
+        lease_s: float,
     ) -> None:
         self._server = server
         self.service = service
@@ -78,7 +81,9 @@ class PresenceExtension(Extension):
         self._tasks: set[asyncio.Task[None]] = set()
         core = server.core
         self.ticker = Ticker(core.timers, core.clock, self._tick, longest_s=SWEEP_S)
-        self._connections = Connections(self.sessions, service, core.clock, self._spawn, self.wake, gap_s)
+        self._connections = Connections(
+            self.sessions, service, core.clock, self._spawn, self.wake, gap_s=gap_s, lease_s=lease_s
+        )
         self._recover_at_s = 0.0
         server.service(CHANNEL)(self._receive)
 
@@ -135,12 +140,13 @@ class PresenceExtension(Extension):
         if _is_over(session):
             return None
         presence = self.sessions.add(session, presence_id(session))
-        presence.note(message)
         self._connections.look(session)
         async with self._turn(session):
             if _is_over(session):
                 return None
-            return await self.service.receive(Visitor(presence.id, person), message)
+            answer = await self.service.receive(Visitor(presence.id, person), message)
+            presence.note(message, self._server.core.clock.now())
+            return answer
 
     # ---- what the server tells
 
@@ -181,7 +187,7 @@ class PresenceExtension(Extension):
         # The end of a session takes it off its channels first. Whatever ended it, its end is told as one.
         presence = self.sessions.get(session)
         if presence is not None and session.is_open and not sees(session, task_id):
-            presence.states.pop(task_id, None)
+            presence.forget(task_id)
             await self.service.leave_task(presence.id, task_id)
 
     # ---- time

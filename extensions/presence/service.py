@@ -141,10 +141,16 @@ class PresenceService:
         self._expect(await self._presence.lose(session_id, self._wall(), gone_for_s))
         await self._locks.lose(session_id, self._wall(), gone_for_s)
 
-    async def resume(self, session_id: str) -> None:
-        """End the grace time of a session that came back. Nobody hears of it at all."""
-        await self._presence.resume(session_id, self._wall())
-        await self._locks.resume(session_id, self._wall())
+    async def resume(self, visitor: Visitor, states: Mapping[str, PresenceState]) -> None:
+        """End the grace time of a session that came back. In time, nobody hears of it at all.
+
+        Too late, it was told as gone: it joins again, by the ``states`` it still has. Its locks stay lost.
+        """
+        alive = await self._presence.resume(visitor.session_id, self._wall())
+        await self._locks.resume(visitor.session_id, self._wall())
+        if alive < len(states):
+            for task_id, state in states.items():
+                await self._touch(visitor, task_id, state)
 
     async def snapshot(self, task_id: str) -> Snapshot:
         """Return who is on a task, with the locked fields.

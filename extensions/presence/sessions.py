@@ -6,7 +6,17 @@ from msgspec import Struct, field
 
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.server.session import ServerSession
-from channels.presence.messages import AcquireLock, ChangeState, Join, Leave, PresenceMessage, TakeOverLock, Type
+from channels.presence.messages import (
+    AcquireLock,
+    AskSnapshot,
+    ChangeState,
+    Join,
+    Leave,
+    PresenceMessage,
+    ReleaseLock,
+    TakeOverLock,
+    Type,
+)
 from channels.presence.model import PresenceState
 
 
@@ -16,27 +26,42 @@ class Presence(Struct):
     Attributes:
         id: The session's name in the stores.
         states: The state last declared on each task.
+        signs_s: When the last sign of life on each of them came, by the server's clock.
         away_since_s: Since when its connection has been gone, by the server's clock; None while it is there.
         told_away_s: What the stores believe of that; None if they believe the connection is there.
     """
 
     id: str
     states: dict[str, PresenceState] = field(default_factory=dict)
+    signs_s: dict[str, float] = field(default_factory=dict)
     away_since_s: float | None = None
     told_away_s: float | None = None
 
-    def note(self, message: PresenceMessage) -> None:
-        """Keep the state a message declares."""
-        task_id = message.task_id
+    def note(self, message: PresenceMessage, now_s: float) -> None:
+        """Keep the state that an accepted message declared."""
         match message:
-            case Leave():
-                self.states.pop(task_id, None)
-            case Join(state=state) | ChangeState(new_state=state):
-                self.states[task_id] = state
-            case Type() | AcquireLock() | TakeOverLock():
-                self.states[task_id] = PresenceState.EDITING
+            case Leave(task_id=task_id):
+                self.forget(task_id)
+            case AskSnapshot() | ReleaseLock():
+                pass  # no signs of life: whoever only asks, or gives up, is not there
+            case Join(task_id=task_id, state=state) | ChangeState(task_id=task_id, new_state=state):
+                self._set(task_id, state, now_s)
+            case Type(task_id=task_id) | AcquireLock(task_id=task_id) | TakeOverLock(task_id=task_id):
+                self._set(task_id, PresenceState.EDITING, now_s)
             case _:
-                self.states.setdefault(task_id, PresenceState.VIEWING)
+                self._set(message.task_id, self.states.get(message.task_id, PresenceState.VIEWING), now_s)
+
+    def forget(self, task_id: str) -> None:
+        """Keep nothing of a task that was left."""
+        self.states.pop(task_id, None)
+        self.signs_s.pop(task_id, None)
+
+    def alive_after(self, then_s: float) -> dict[str, PresenceState]:
+        """Return the states on the tasks that had a sign of life after a moment."""
+        return {task_id: state for task_id, state in self.states.items() if self.signs_s[task_id] > then_s}
+
+    def _set(self, task_id: str, state: PresenceState, now_s: float) -> None:
+        self.states[task_id], self.signs_s[task_id] = state, now_s
 
 
 class LocalSessions:

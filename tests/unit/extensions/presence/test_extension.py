@@ -1,6 +1,6 @@
 """Presence on a Bayeux server: what clients send, what others hear, and what ends a presence."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.fanout import View
 from bayeux_server.server.session import ServerSession
 from channels.locks.guard import WriteIntent
+from channels.presence.model import PresenceState
 from channels.schema import check
-from extensions.presence.service import TakeOver
+from extensions.presence.service import TakeOver, Visitor
 from tests.unit.extensions.presence.world import Client, World
 
 
@@ -278,7 +279,7 @@ class TestLeaving:
     async def test_a_return_that_the_store_did_not_hear_of_is_told_again(
         self, world: World, sarah: Client, watched: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def away(_session_id: str) -> None:
+        async def away(_visitor: Visitor, _states: Mapping[str, PresenceState]) -> None:
             raise ConnectionError
 
         await sarah.lose_connection()
@@ -287,6 +288,48 @@ class TestLeaving:
             patch.setattr(world.service, "resume", away)
             await sarah.come_back()
         await world.pass_time(30, hold=(watched, sarah))
+        assert watched.heard() == []
+
+    async def test_a_connection_that_is_back_too_late_is_shown_again_at_once(
+        self, world: World, sarah: Client, watched: Client
+    ) -> None:
+        await sarah.tell("presence.state_changed", new_state="editing")
+        await world.pass_time(0.1, hold=(watched, sarah))
+        watched.heard()
+        await sarah.lose_connection()
+        await world.pass_time(13, hold=(watched,))
+        assert watched.heard_types() == ["presence.user_left"]
+        await sarah.come_back()
+        await world.pass_time(0.1, hold=(watched, sarah))
+        (joined,) = watched.heard()
+        check("presence.user_joined", joined)
+        assert (joined["user"]["user_id"], joined["user"]["state"]) == ("cc_456", "editing")
+        await world.pass_time(60, hold=(watched, sarah))
+        assert watched.heard() == []
+
+    async def test_who_left_a_task_while_there_is_not_brought_back_to_it(
+        self, world: World, sarah: Client, watched: Client
+    ) -> None:
+        await sarah.tell("presence.user_left")
+        await sarah.tell("presence.snapshot")
+        await sarah.open("task_2")
+        await world.pass_time(0.1, hold=(watched, sarah))
+        watched.heard()
+        await sarah.lose_connection()
+        await world.pass_time(13, hold=(watched,))
+        await sarah.come_back()
+        await world.pass_time(1, hold=(watched, sarah))
+        assert watched.heard() == []
+
+    async def test_a_page_that_fell_silent_before_is_not_brought_back(
+        self, world: World, sarah: Client, watched: Client
+    ) -> None:
+        await world.pass_time(290, hold=(watched, sarah))
+        await sarah.lose_connection()
+        await world.pass_time(13, hold=(watched,))
+        assert watched.heard_types() == ["presence.user_left"]
+        await sarah.come_back()
+        await world.pass_time(1, hold=(watched, sarah))
         assert watched.heard() == []
 
     async def test_a_silent_page_is_gone_after_its_lease(self, world: World, sarah: Client, watched: Client) -> None:
@@ -499,6 +542,15 @@ class TestOperation:
         assert world.extension.is_editing(mike.session, "task_1")
         await mike.send("/meta/unsubscribe", subscription="/task/task_1")
         assert not world.extension.is_editing(mike.session, "task_1")
+
+    async def test_who_was_refused_a_lock_does_not_count_as_editing(self, world: World, sarah: Client) -> None:
+        async def no_editor(*_: object) -> bool:
+            return False
+
+        world.service.may_edit = no_editor
+        await sarah.open()
+        assert not (await sarah.tell("lock.acquire", field_name="notes"))["successful"]
+        assert not world.extension.is_editing(sarah.session, "task_1")
 
     async def test_a_snapshot_is_shown_as_the_view_policy_says(self, world: World, sarah: Client, mike: Client) -> None:
         class OnlySarah:
