@@ -4,6 +4,7 @@ The id is bound to the log's context, so that every line a request causes carrie
 Nothing here is called again once a WebSocket or an event stream is open.
 """
 
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 #: What a proxy in front may call a request: nothing that could break out of a log line or a header.
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ID_BYTES: Final = 8
+_PROCESS_BYTES: Final = 4
 #: A parameter's name is shown only if it looks like one: in a mistyped address it may be a secret.
 _SANE_NAME: Final = re.compile(r"[A-Za-z_]{1,24}")
 _MAX_NAMES: Final = 10
@@ -48,7 +49,9 @@ class RequestLog:
     def __init__(self, clock: Clock, address: Callable[[web.Request], str], *, enabled: bool) -> None:
         self._clock = clock
         self._address = address
-        self._enabled = enabled
+        self.enabled = enabled
+        self._own_ids = secrets.token_hex(_PROCESS_BYTES)
+        self._numbers = itertools.count()
 
     def add_to(self, app: web.Application) -> None:
         """Have an application's requests pass through here. Add it first: what follows is inside."""
@@ -63,7 +66,7 @@ class RequestLog:
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = request[REQUEST_ID] = self.name(request.headers.get(HEADER))
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            if not self._enabled:
+            if not self.enabled:
                 return await handler(request)
             return await self._logged(request, handler)
 
@@ -95,7 +98,10 @@ class RequestLog:
 
     def name(self, given: str | None) -> str:
         """Return a request's id: the one a proxy gave it if that is sane, else a new one."""
-        return given if given is not None and _SANE_ID.fullmatch(given) else secrets.token_hex(_ID_BYTES)
+        if given is not None and _SANE_ID.fullmatch(given):
+            return given
+        # No secret: it must only be another one than those of this and of other processes.
+        return f"{self._own_ids}{next(self._numbers):08x}"
 
     def ended(
         self,
@@ -111,7 +117,7 @@ class RequestLog:
         response_bytes: int,
     ) -> None:
         """Log a request that was answered, or whose client hung up (499), unless requests are not logged."""
-        if not self._enabled:
+        if not self.enabled:
             return
         write = log.debug if route in _PROBES else log.info
         write(

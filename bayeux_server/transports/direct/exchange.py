@@ -33,7 +33,7 @@ class Exchange:
     """Processes a request's messages and writes the response, now or when its connect ends.
 
     Args:
-        entry: Takes down how the request ended.
+        entry: Takes down how the request ended, None if nobody wants to know.
         on_answered: Called once the response is the transport's, and the peer takes it.
     """
 
@@ -60,7 +60,7 @@ class Exchange:
         transport: asyncio.Transport,
         origin: Origin,
         request_id: str,
-        entry: Entry,
+        entry: Entry | None,
         on_answered: Callable[[], None],
     ) -> None:
         self._context = context
@@ -125,7 +125,8 @@ class Exchange:
             self._give_back()
             return
         self._transport.write(response)
-        self._entry(status=status, response_bytes=len(response))
+        if self._entry is not None:
+            self._entry(status=status, response_bytes=len(response))
         if not self._is_paused:
             self._done()
 
@@ -166,5 +167,6 @@ class Exchange:
         if self._hold is not None and self._session is not None:
             self._context.server.pipeline.connect.cancel(self._session, self._hold, self._origin)
             self._hold = None
-            self._entry(status=_HUNG_UP, response_bytes=0)
+            if self._entry is not None:
+                self._entry(status=_HUNG_UP, response_bytes=0)
         self._give_back()

@@ -24,7 +24,13 @@ KEEP_ALIVE_S: Final = 3_630.0
 
 
 class RequestBook(Protocol):
-    """Names and logs requests; :class:`bayeux_server.request_log.RequestLog` does."""
+    """Names and logs requests; :class:`bayeux_server.request_log.RequestLog` does.
+
+    Attributes:
+        enabled: Whether :meth:`ended` wants to be called.
+    """
+
+    enabled: bool
 
     def name(self, given: str | None) -> str:
         """Return a request's id, given the one it brought."""
@@ -152,7 +158,13 @@ class FrontDoor(asyncio.Protocol):
             browser=browser,
             offered_browser=None if browser else new_browser(),
         )
-        entry = partial(
+        entry = self._entry(request, origin, request_id) if self._doorway.requests.enabled else None
+        run = contextvars.copy_context().run
+        run(structlog.contextvars.bind_contextvars, request_id=request_id)
+        return run(self._upgrade if request.is_upgrade else self._post, request, origin, request_id, entry)
+
+    def _entry(self, request: PlainRequest, origin: Origin, request_id: str) -> Entry:
+        return partial(
             self._doorway.requests.ended,
             request_id=request_id,
             method=request.method.decode(),
@@ -161,18 +173,16 @@ class FrontDoor(asyncio.Protocol):
             request_bytes=len(request.body),
             began_s=self._last_heard_s,
         )
-        run = contextvars.copy_context().run
-        run(structlog.contextvars.bind_contextvars, request_id=request_id)
-        return run(self._upgrade if request.is_upgrade else self._post, request, origin, request_id, entry)
 
-    def _upgrade(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry) -> bool:
+    def _upgrade(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry | None) -> bool:
         key = request.header(b"sec-websocket-key")
         if not is_key(key) or self._context.sockets.full(origin.address) is not None:
             return False
         protocol = chosen_protocol(request.header(b"sec-websocket-protocol").decode("latin-1"))
         cookie = self._context.browser_cookie(origin)
         self._transport.write(self._doorway.responses.switching(accept(key), protocol, cookie, request_id))
-        entry(status=HTTPStatus.SWITCHING_PROTOCOLS, response_bytes=0)
+        if entry is not None:
+            entry(status=HTTPStatus.SWITCHING_PROTOCOLS, response_bytes=0)
         self._leave()
         connection = WebSocketConnection(self._context, origin, self._transport, packed=protocol is not None)
         self._transport.set_protocol(connection)
@@ -180,7 +190,7 @@ class FrontDoor(asyncio.Protocol):
             connection.data_received(request.behind)
         return True
 
-    def _post(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry) -> bool:
+    def _post(self, request: PlainRequest, origin: Origin, request_id: str, entry: Entry | None) -> bool:
         if not request.is_json:
             origin.transport = "cross-origin-long-polling"
         self._exchange = Exchange(
