@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import jsonschema_rs
 from jsonschema import Draft202012Validator as ReferenceValidator
@@ -87,6 +87,15 @@ class Schemas:
             return
         raise _violation(name, next(iter(validator.iter_errors(document))))
 
+    def resolved(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a part of a document; if it only refers to one of another document's ``$defs``, that one.
+
+        Raises:
+            KeyError: If what it refers to is not there.
+        """
+        name, found, definition = str(part.get("$ref", "")).removeprefix(_PREFIX).partition("#/$defs/")
+        return self.documents[name]["$defs"][definition] if found else part  # type: ignore[index]
+
     def _validator(self, name: str) -> jsonschema_rs.Draft202012Validator:
         compiled = self._compiled.get(name)
         if compiled is None:
@@ -118,7 +127,7 @@ def is_event(event_type: object) -> bool:
 def _violation(name: str, error: jsonschema_rs.ValidationError) -> SchemaViolationError:
     path = [str(part) for part in error.instance_path]
     rule = str(error.schema_path[-1]) if error.schema_path else "schema"
-    value_type = _type_name(error.instance)
+    value_type = type_name(error.instance)
     kind = error.kind
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
         path.append(str(kind.property))
@@ -126,11 +135,12 @@ def _violation(name: str, error: jsonschema_rs.ValidationError) -> SchemaViolati
     elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
         unexpected = str(kind.unexpected[0])
         path.append(unexpected)
-        value_type = _type_name(error.instance.get(unexpected) if isinstance(error.instance, dict) else error.instance)
+        value_type = type_name(error.instance.get(unexpected) if isinstance(error.instance, dict) else error.instance)
     return SchemaViolationError(name, ".".join(map(_nameable, path)), rule, value_type)
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """Return the JSON type of a decoded value."""
     return _TYPE_NAMES.get(type(value), "unknown")
 
 

@@ -11,7 +11,7 @@ from channels.services.errors import NotFoundError
 from channels.services.pages import page, place_of
 from channels.services.presenter import Document, Presenter, document_of
 from channels.stores.port import CareStore
-from channels.stores.records import Positioned
+from channels.stores.records import Below, Positioned
 from channels.timestamps import iso_utc_ms
 
 _PAGE: Final = 50
@@ -73,7 +73,7 @@ class Feeds:
 
 def _before(body: Mapping[str, Any], schema: str) -> int | None:
     cursor = body.get("before")
-    return place_of(cursor, int, schema=schema, field="before") if cursor else None
+    return place_of(cursor, Below, schema=schema, field="before").position if cursor else None
 
 
 def _in_words_for(caller: Caller, entry: Positioned) -> Document:
@@ -83,5 +83,5 @@ def _in_words_for(caller: Caller, entry: Positioned) -> Document:
 
 def _page(found: Any, shown: list[Document | None], limit: int) -> Reply:
     """A page may be shorter than asked for: hidden entries are left out. Positions tell nothing of them."""
-    more = found[-1].position if len(found) == limit else None
+    more = Below(found[-1].position) if len(found) == limit else None
     return Reply(200, page([document for document in shown if document is not None], more))

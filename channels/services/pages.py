@@ -25,7 +25,12 @@ def place_of(cursor: str, kind: type[Place], *, schema: str, field: str) -> Plac
     try:
         return msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise InvalidBodyError.of(SchemaViolationError(schema, field, "cursor", "string")) from error
+        raise no_cursor(schema, field) from error
+
+
+def no_cursor(schema: str, field: str) -> InvalidBodyError:
+    """Return the refusal of what is no cursor that the caller was given."""
+    return InvalidBodyError.of(SchemaViolationError(schema, field, "cursor", "string"))
 
 
 def page(items: list[Any], more: object | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 from channels.policy import view_phi
 from channels.services.caller import Caller, Reply
 from channels.services.errors import NotFoundError
-from channels.services.pages import page, place_of
+from channels.services.pages import no_cursor, page, place_of
 from channels.services.presenter import Document, Presenter, document_of
 from channels.stores.port import CareStore
 from channels.stores.queries import sort_value
@@ -21,6 +21,9 @@ _PAGE: Final = 50
 #: 10,000 an asker who sees next to nothing has to filter.
 _LOOK: Final = 200
 _MOST_LOOKS: Final = 50
+
+#: Of the values that cursors carry, where it is no text: see :func:`channels.stores.queries.sort_value`.
+_VALUE_TYPES: Final[Mapping[str, type]] = {"priority": int, "title": type(None)}
 
 _Visible = tuple[Task, View, Document]
 
@@ -52,9 +55,11 @@ class TaskReading:
         What they may not see leaves no trace: a page is filled from what follows, and its cursor names a task on it.
 
         Raises:
-            InvalidBodyError: If the cursor is none of ours.
+            InvalidBodyError: If the cursor is none of ours, or names a task that the caller may not see any more.
         """
         query = _query_of(body)
+        if query.after is not None and not await self._saw(caller, query.after.task_id):
+            raise no_cursor("body.task.list", "cursor")
         if query.member_id is not None and not await self._presenter.permits(caller, view_phi(query.member_id)):
             # Which tasks are a member's is PHI even when each of them is shown without saying so.
             return Reply(200, page([], None))
@@ -63,6 +68,14 @@ class TaskReading:
         more = _after(query, on_page[-1][0]) if len(visible) > query.limit else None
         shown = await self._presenter.shown_as(caller, "task", [(view, document) for _, view, document in on_page])
         return Reply(200, page(shown, more))
+
+    async def _saw(self, caller: Caller, task_id: str) -> bool:
+        """Say whether a page that ended with a task can have been the caller's: one made up asks about any task."""
+        task = await self._store.task(task_id)
+        if task is None:
+            return False
+        [view] = await self._presenter.views(caller, "task", [document_of(task)])
+        return view is not View.HIDDEN
 
     async def _visible(self, caller: Caller, query: TaskQuery) -> Sequence[_Visible]:
         """Return what of a query the caller may see, up to one more than fits on the page."""
@@ -103,6 +116,8 @@ def _query_of(body: Mapping[str, Any]) -> TaskQuery:
     if not body.get("cursor"):
         return query
     after = place_of(body["cursor"], After, schema="body.task.list", field="cursor")
+    if type(after.value) is not _VALUE_TYPES.get(query.sort, str):
+        raise no_cursor("body.task.list", "cursor")
     return msgspec.structs.replace(query, after=after)
 
 

@@ -1,8 +1,8 @@
 """What the stores keep beside tasks, and the one shape of every write: :class:`Commit`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from channels.activity import Activity
 from channels.notifications import TaskAssigned
@@ -181,10 +181,16 @@ class TaskQuery(Struct, frozen=True, kw_only=True):
 
 
 class After(Struct, frozen=True):
-    """Where a page ended."""
+    """Where a page of tasks ended."""
 
-    task_id: str
-    value: str | int | None = None
+    task_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    value: Annotated[str, Meta(pattern=r"^[0-9TZ:.+-]{1,35}$")] | Annotated[int, Meta(ge=0, le=3)] | None = None
+
+
+class Below(Struct, frozen=True):
+    """Where a page of a feed ended."""
+
+    position: Annotated[int, Meta(ge=1, lt=2**62)]
 
 
 class Positioned(Struct, frozen=True):

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from bayeux_server.server.session import Identity
-from channels.schema import SchemaViolationError, care_schemas
+from channels.schema import SchemaViolationError, care_schemas, type_name
 from channels.services.caller import Reply
 from channels.services.care import CareService
 from channels.services.errors import CareError, InvalidBodyError
@@ -129,9 +129,7 @@ async def _json_body(request: web.Request, schema: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBodyError.of(SchemaViolationError(schema, "", "json", "unknown")) from error
     if not isinstance(body, dict):
-        raise InvalidBodyError.of(
-            SchemaViolationError(schema, "", "type", "array" if isinstance(body, list) else "value")
-        )
+        raise InvalidBodyError.of(SchemaViolationError(schema, "", "type", type_name(body)))
     return body
 
 
@@ -148,7 +146,7 @@ def _query(request: web.Request, schema: str) -> dict[str, Any]:
 
 
 def _typed(schema: Mapping[str, Any], texts: list[str]) -> Any:
-    kind = schema.get("type")
+    kind = care_schemas().resolved(schema).get("type")
     if kind == "array" or len(texts) > 1:
         return texts
     text = texts[0]

@@ -11,7 +11,7 @@ import structlog
 
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.remote_call import CallRefusedError, RemoteCall
-from channels.schema import SchemaViolationError
+from channels.schema import SchemaViolationError, type_name
 from channels.services.care import CareService
 from channels.services.errors import CareError, InvalidBodyError
 from extensions.care.people import caller_of
@@ -69,10 +69,11 @@ def checked_key(key: object, schema: str, field: str) -> str:
     """Return an idempotency key.
 
     Raises:
-        InvalidBodyError: If it is no text of 1 to 255 characters.
+        InvalidBodyError: If it is no text of 1 to 255 characters, or has NUL among them.
     """
     if not isinstance(key, str):
-        raise InvalidBodyError.of(SchemaViolationError(schema, field, "type", "unknown"))
-    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
-        raise InvalidBodyError.of(SchemaViolationError(schema, field, "maxLength", "string"))
-    return key
+        raise InvalidBodyError.of(SchemaViolationError(schema, field, "type", type_name(key)))
+    if 1 <= len(key) <= MAX_KEY_CHARACTERS and "\0" not in key:
+        return key
+    rule = "minLength" if not key else "maxLength" if len(key) > MAX_KEY_CHARACTERS else "pattern"
+    raise InvalidBodyError.of(SchemaViolationError(schema, field, rule, "string"))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from channels.services.pages import cursor_of
 from tests.support.care import MIKE, SARAH
 from tests.support.care_service import EVE, JOHN, RITA, SERVICE, Care
 
@@ -112,6 +113,16 @@ class TestFeed:
         rest = await feed(care, before=page["next_cursor"])
         assert [each["type"] for each in (*page["items"], *rest)] == ["note_added", *["task_created"] * 3]
         assert [each["type"] for each in await feed(care, type=["note_added"])] == ["note_added"]
+
+    @pytest.mark.parametrize("position", [0, -1, 2**62, 2**70, "1"])
+    @pytest.mark.parametrize(
+        ("operation", "body"), [("activity.list", {"team_id": "team_1"}), ("notification.list", {})]
+    )
+    async def test_a_cursor_that_we_never_gave_is_refused(
+        self, care: Care, operation: str, body: dict[str, object], position: object
+    ) -> None:
+        reply = await care.call(operation, SARAH, {**body, "before": cursor_of({"position": position})})
+        assert (reply.status, reply.body["field"], reply.body["rule"]) == (400, "before", "cursor")
 
     async def test_is_redacted_for_who_has_no_phi_rights(self, care: Care) -> None:
         await care.call("member.note", MIKE, {"member_id": JOHN.id, "text": "secret"})

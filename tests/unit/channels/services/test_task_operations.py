@@ -6,6 +6,7 @@ import pytest
 
 from channels.locks.guard import LockMode, Objection, Verdict
 from channels.schema import check
+from channels.services.pages import cursor_of
 from channels.stores.port import VersionMismatchError
 from channels.tasks.conflict import Resolution
 from tests.support.care import MIKE, SARAH
@@ -312,6 +313,30 @@ class TestList:
     async def test_a_cursor_that_is_none_is_refused(self, care: Care, cursor: str) -> None:
         reply = await care.call("task.list", SARAH, {"cursor": cursor})
         assert (reply.status, reply.body["field"], reply.body["rule"]) == (400, "cursor", "cursor")
+
+    @pytest.mark.parametrize(
+        ("sort", "value"),
+        [
+            ("due_date", 5), ("due_date", None), ("due_date", "2025-11-15\0"), ("created_at", "John Doe"),
+            ("priority", "high"), ("priority", 4), ("priority", -1), ("priority", 2**70), ("title", "T"),
+        ],
+    )  # fmt: skip
+    async def test_a_cursor_with_a_value_we_never_gave_is_refused(self, care: Care, sort: str, value: object) -> None:
+        cursor = cursor_of({"task_id": await care.task(), "value": value})
+        reply = await care.call("task.list", SARAH, {"sort": sort, "cursor": cursor})
+        assert (reply.status, reply.body["field"], reply.body["rule"]) == (400, "cursor", "cursor")
+
+    async def test_a_made_up_cursor_does_not_tell_of_a_hidden_task(self, care: Care) -> None:
+        """Neither whether there is one nor where its title stands among those one sees."""
+        await care.task(title="B")
+        hidden = await care.task(title="A")
+        care.rights.taken.add(("cc_789", "view", "task", hidden))
+        replies = [
+            await care.call("task.list", MIKE, {"sort": "title", "cursor": cursor_of({"task_id": task_id})})
+            for task_id in (hidden, "task_999")
+        ]
+        assert replies[0] == replies[1]
+        assert replies[0].status == 400
 
     async def test_a_cursor_carries_no_title(self, care: Care) -> None:
         for number in range(3):

@@ -34,6 +34,8 @@ class TestTasks:
         assert (await world.ask("GET", f"/api/tasks/{task['id']}")).status == 404
         versions = await world.ask("GET", f"/api/tasks/{task['id']}/versions?limit=2")
         assert [each["version"] for each in versions.body["items"]] == [5, 4]
+        older = await world.ask("GET", f"/api/tasks/{task['id']}/versions?limit=2&before=4")
+        assert [each["version"] for each in older.body["items"]] == [3, 2]
 
     async def test_are_listed_by_filters_in_order_and_by_pages(self, world: CareWorld) -> None:
         for title, priority in (("b", "low"), ("a", "high"), ("c", "low")):
@@ -156,12 +158,12 @@ class TestIdempotencyKeys:
         other = await world.ask("POST", "/api/tasks", body={**body, "title": "Twice"}, Idempotency_Key="k1")
         assert (other.status, other.body["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
-    @pytest.mark.parametrize("key", ["", "k" * 256])
-    async def test_one_of_no_or_too_many_characters_is_refused(self, world: CareWorld, key: str) -> None:
+    @pytest.mark.parametrize(("key", "rule"), [("", "minLength"), ("k" * 256, "maxLength")])
+    async def test_one_of_no_or_too_many_characters_is_refused(self, world: CareWorld, key: str, rule: str) -> None:
         answer = await world.ask(
             "POST", "/api/tasks", body={"title": "Once", "member_id": JOHN.id}, Idempotency_Key=key
         )
-        assert (answer.status, answer.body["field"]) == (400, "Idempotency-Key")
+        assert (answer.status, answer.body["field"], answer.body["rule"]) == (400, "Idempotency-Key", rule)
 
 
 def _unsigned() -> str:
@@ -206,7 +208,9 @@ class TestBodies:
             ({"title": "T", "member_id": "a b"}, "member_id", "pattern", "string"),
             ({"title": "T", "member_id": "A1", "priority": "huge"}, "priority", "enum", "string"),
             (["T"], "", "type", "array"),
-            ("T", "", "type", "value"),
+            ("T", "", "type", "string"),
+            (7, "", "type", "integer"),
+            ({"title": "T\0", "member_id": "A1"}, "title", "pattern", "string"),
         ],
     )
     async def test_that_break_the_schema_are_refused_by_field_and_rule(

@@ -79,7 +79,7 @@ class TestRemoteCalls:
         called = await ask(world, page, "task.create", {**body, "idempotency_key": "k1"})
         assert called["data"] == over_http.body
 
-    @pytest.mark.parametrize("key", ["", "k" * 256, 5, None])
+    @pytest.mark.parametrize("key", ["", "k" * 256, "k\0", 5, None])
     async def test_refuse_a_key_that_is_no_text_of_proper_length(self, world: CareWorld, key: object) -> None:
         page = await world.page(SARAH)
         answer = await ask(world, page, "task.create", {"title": "T", "member_id": JOHN.id, "idempotency_key": key})
