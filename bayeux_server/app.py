@@ -16,6 +16,7 @@ from bayeux_server.backends.memory.history import MemoryHistory
 from bayeux_server.checks import check
 from bayeux_server.demo import FAYE_SCRIPT, Demo, demo_is_installed
 from bayeux_server.drain import drain
+from bayeux_server.errors import RemoteError
 from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext, Host
 from bayeux_server.metrics import Metrics
@@ -157,10 +158,17 @@ class BayeuxApp:
             self.server.set_persistent(channel)
 
     async def _read_token(self, token: str) -> Identity | None:
+        refusal: RemoteError | None = None
         for read in self._token_readers:
-            identity = await read(token)
+            try:
+                identity = await read(token)
+            except RemoteError as error:
+                refusal = refusal or error
+                continue
             if identity is not None:
                 return identity
+        if refusal is not None:
+            raise refusal
         return None
 
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:

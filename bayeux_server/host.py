@@ -29,7 +29,7 @@ class Host(msgspec.Struct, kw_only=True):
         readiness: What ``/readyz`` asks, by name.
         token_readers: Who read bearer tokens, in the order they are asked.
         add_routes: Adds routes that pages of the allowed origins may call.
-        identify: Finds who sent a request, None if it proves nothing.
+        identify: Finds who sent a request, None if it has no token; raises ``RemoteError`` for one that is not good.
     """
 
     server: BayeuxServer
@@ -56,7 +56,7 @@ class ExtensionContext:
         history: The port that keeps publications.
         openapi: The document of the HTTP interface: add what the routes do.
         add_routes: Adds routes that pages of the allowed origins may call.
-        identify: Finds who sent a request, None if it proves nothing.
+        identify: Finds who sent a request, None if it has no token; raises ``RemoteError`` for one that is not good.
     """
 
     def __init__(self, name: str, host: Host) -> None:
@@ -90,5 +90,8 @@ class ExtensionContext:
         self._host.readiness[name] = unready
 
     def add_token_reader(self, read: Callable[[str], Awaitable[Identity | None]]) -> None:
-        """Have bearer tokens of HTTP requests and upgrades read by ``read``: who it is, or None."""
+        """Have bearer tokens of HTTP requests and upgrades read by ``read``: who it is, or None for a token of others.
+
+        It may raise ``RemoteError`` to say why a token is not good.
+        """
         self._host.token_readers.append(read)

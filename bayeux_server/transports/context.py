@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from bayeux_server.errors import RemoteError
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.binding import Origin, new_browser
 from bayeux_server.server.session import Identity
@@ -66,7 +67,7 @@ class TransportContext:
             address=self.address(request),
             browser=browser,
             offered_browser=None if browser else new_browser(),
-            identity=await self.identify(request),
+            identity=await self._identity(request),
             token=_bearer(request),
         )
 
@@ -82,9 +83,20 @@ class TransportContext:
         return web.Response(status=503, text=full, headers={"Retry-After": "5"})
 
     async def identify(self, request: web.Request) -> Identity | None:
-        """Return whom the bearer token of a request names, None if there is none that is good."""
+        """Return whom the bearer token of a request names, None if it has none, or one that nobody knows.
+
+        Raises:
+            RemoteError: 401 with the reason why the token is not good, or 503 if that cannot be known now.
+        """
         token = _bearer(request)
         return await self._read_token(token) if token is not None and self._read_token is not None else None
+
+    async def _identity(self, request: web.Request) -> Identity | None:
+        # Bayeux has its own answers for who is nobody.
+        try:
+            return await self.identify(request)
+        except RemoteError:
+            return None
 
     def address(self, request: web.Request) -> str:
         """Return the address of the client behind a request. See :meth:`address_of`."""

@@ -68,13 +68,20 @@ class AuthenticationExtension(Extension):
         reasons = [reason for keys in self._keys if (reason := keys.unready()) is not None]
         return reasons[0] if reasons and len(reasons) == len(self._keys) else None
 
-    async def read_token(self, token: str) -> Identity | None:
-        """Return whom a bearer token of a request names; None if it is not good."""
+    async def read_token(self, token: str) -> Identity:
+        """Return whom a bearer token of a request names.
+
+        Raises:
+            RemoteError: 401, see :mod:`extensions.authentication.tokens`; 503 if it cannot be judged now.
+        """
         try:
             return await self._verifier.verify(token, self._server.core.clock.wall())
-        except (RemoteError, KeysUnavailableError) as error:
-            log.info("token.refused", reason=getattr(error, "text", str(error)))
-            return None
+        except KeysUnavailableError as error:
+            log.info("token.refused", reason=str(error))
+            raise RemoteError(503, (), "token_keys_unavailable") from error
+        except RemoteError as error:
+            log.info("token.refused", reason=error.text)
+            raise
 
     async def incoming_meta(self, session: ServerSession | None, message: Message) -> None:
         """See :meth:`Extension.incoming_meta`.

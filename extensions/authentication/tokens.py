@@ -70,7 +70,7 @@ class TokenVerifier:
         issuer = trusted.issuer
         if algorithm not in issuer.algorithms:
             raise _refused("token_algorithm_refused")
-        key = await _find(trusted.keys, kid if isinstance(kid, str) else None, algorithm)
+        key = await _find(trusted.keys, kid, algorithm)
         if key is None:
             raise _refused("token_key_unknown")
         claims = _proven(str(token), key, algorithm, issuer)
@@ -82,13 +82,13 @@ def _parts(token: object) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
         raise _refused("token_malformed")
     try:
-        header = jwt.get_unverified_header(token)
-        claims = jwt.decode(token, options={"verify_signature": False})
+        parts = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise _refused("token_malformed") from None
-    if "crit" in header:
+    header = parts["header"]
+    if "crit" in header or not isinstance(header.get("kid", ""), str):
         raise _refused("token_malformed")
-    return header, claims
+    return header, parts["payload"]
 
 
 async def _find(sources: Sequence[Keys], kid: str | None, algorithm: str) -> object | None:

@@ -8,12 +8,13 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from bayeux_server.errors import RemoteError
 from bayeux_server.server.session import Identity
 from channels.schema import SchemaViolationError, care_schemas, type_name
 from channels.services.caller import Reply
 from channels.services.care import CareService
 from channels.services.errors import CareError, InvalidBodyError
-from extensions.care.people import caller_of
+from extensions.care.people import UnauthenticatedError, caller_of
 from extensions.care.remote_calls import UnavailableError, checked_key
 
 log = structlog.get_logger()
@@ -95,7 +96,7 @@ class CareApi:
         return handle
 
     async def _run(self, call: Call, request: web.Request) -> Reply:
-        caller = caller_of(await self._identify(request))
+        caller = caller_of(await self._identity(request))
         schema = f"body.{call.operation}"
         body = await _json_body(request, schema) if call.has_body else _query(request, schema)
         body = _with_path(body, request.match_info, schema)
@@ -109,6 +110,20 @@ class CareApi:
         except OSError as error:
             log.warning("care.store_unavailable", operation=call.operation, error=type(error).__name__)
             raise UnavailableError from error
+
+    async def _identity(self, request: web.Request) -> Identity | None:
+        try:
+            return await self._identify(request)
+        except RemoteError as error:
+            if error.code == 503:
+                raise _TokenKeysUnavailableError from error
+            raise UnauthenticatedError(error.text) from error
+
+
+class _TokenKeysUnavailableError(CareError):
+    status = 503
+    error = "UNAVAILABLE"
+    message = "The token cannot be judged now: try again"
 
 
 class _TooLargeError(CareError):
@@ -183,10 +198,15 @@ def _response(reply: Reply) -> web.Response:
 def _refusal(error: CareError) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = _challenge(str(error.body["reason"]))
     if error.status == 503:
         headers["Retry-After"] = "1"
     return _json(error.status, error.body, headers)
+
+
+def _challenge(reason: str) -> str:
+    """Return what to try instead, as RFC 6750 (3) has it: no error where nobody tried."""
+    return "Bearer" if reason == "token_missing" else f'Bearer error="invalid_token", error_description="{reason}"'
 
 
 def _json(status: int, body: Mapping[str, Any], headers: dict[str, str]) -> web.Response:

@@ -18,7 +18,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "413": "The body is too large",
     "422": "A field names something that does not exist, or an idempotency key was used for another request",
     "428": "The version is missing: If-Match, or version in the body",
-    "503": "The store cannot be reached",
+    "503": "The store, or what tokens are judged by, cannot be reached",
 }
 
 

@@ -10,11 +10,18 @@ from extensions.presence.people import person_named_by
 
 
 class UnauthenticatedError(CareError):
-    """Nobody is named, or nobody of the care application."""
+    """Nobody is named, or nobody of the care application.
+
+    ``reason`` is ``token_missing``, ``role_missing``, or what is wrong with the token: see
+    :mod:`extensions.authentication.tokens`.
+    """
 
     status = 401
     error = "UNAUTHENTICATED"
     message = "A valid token of a user with a role in the care application is needed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason=reason)
 
 
 def caller_of(identity: Identity | None) -> Caller:
@@ -23,10 +30,11 @@ def caller_of(identity: Identity | None) -> Caller:
     Raises:
         UnauthenticatedError: If there is no identity, or it has no role that the care application knows.
     """
+    if identity is None:
+        raise UnauthenticatedError("token_missing")
     try:
         person = person_named_by(identity)
     except RemoteError as error:
-        raise UnauthenticatedError from error
-    roles = identity.roles if identity is not None else frozenset()
+        raise UnauthenticatedError("role_missing") from error
     user = User(person.user_id, person.user_name, person.user_role, person.avatar_url)
-    return Caller(user, Principal(person.user_id, roles))
+    return Caller(user, Principal(person.user_id, identity.roles))

@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bayeux_server.errors import RemoteError
 from extensions.authentication.extension import AuthenticationExtension
 from extensions.authentication.issuers import ConfiguredKey, Issuer
 from extensions.authentication.keys import ConfiguredKeys, Keys, KeysUnavailableError
@@ -122,7 +123,12 @@ class TestHandshake:
         identity = await rig.extension.read_token(KEY.token("cc_456"))
         assert identity is not None
         assert identity.user_id == "cc_456"
-        assert await rig.extension.read_token(KEY.token(lives_s=-1)) is None
+        with pytest.raises(RemoteError, match="401::token_expired"):
+            await rig.extension.read_token(KEY.token(lives_s=-1))
+
+    async def test_a_request_whose_token_cannot_be_judged_is_told_so(self, keyless: Rig) -> None:
+        with pytest.raises(RemoteError, match="503::token_keys_unavailable"):
+            await keyless.extension.read_token(KEY.token())
 
 
 class TestExpiry:

@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
+from bayeux_server.errors import RemoteError
 from channels.schema import check
 from tests.support.care_world import EAST, EVE, JOHN, KEY, MIKE, RITA, SARAH, SERVICE, CareWorld, token_of
 from tests.support.manual_clock import START_WALL_S
@@ -171,31 +172,42 @@ def _unsigned() -> str:
     return jwt.encode(claims, "", algorithm="none", headers={"kid": KEY.kid})
 
 
-BAD_TOKENS: dict[str, Callable[[], str | None]] = {
-    "none at all": lambda: None,
-    "no JWT": lambda: "sarah",
-    "alg none": _unsigned,
-    "a wrong audience": lambda: token_of(SARAH, aud="another-app"),
-    "a foreign issuer": lambda: token_of(SARAH, iss="https://evil.example"),
-    "a foreign key": lambda: SigningKey("k1").token(SARAH.user_id),
-    "expired": lambda: token_of(SARAH, exp=START_WALL_S - 3_600),
-    "not valid yet": lambda: token_of(SARAH, nbf=START_WALL_S + 3_600),
-    "no role of ours": lambda: token_of(SARAH, roles=["visitor"]),
-    "no subject": lambda: token_of(SARAH, sub=None),
+#: The reason that is told, and how to make such a token.
+BAD_TOKENS: dict[str, Callable[[], str]] = {
+    "token_malformed": lambda: "sarah",
+    "token_algorithm_refused": _unsigned,
+    "token_audience_wrong": lambda: token_of(SARAH, aud="another-app"),
+    "token_issuer_unknown": lambda: token_of(SARAH, iss="https://evil.example"),
+    "token_key_unknown": lambda: SigningKey("another").token(SARAH.user_id),
+    "token_signature_invalid": lambda: SigningKey(KEY.kid).token(SARAH.user_id),
+    "token_expired": lambda: token_of(SARAH, exp=START_WALL_S - 3_600),
+    "token_not_yet_valid": lambda: token_of(SARAH, nbf=START_WALL_S + 3_600),
+    "token_claim_missing": lambda: token_of(SARAH, sub=None),
+    "role_missing": lambda: token_of(SARAH, roles=["visitor"]),
 }
 
 
 class TestTokens:
-    @pytest.mark.parametrize("kind", BAD_TOKENS)
-    async def test_a_bad_one_opens_nothing(self, world: CareWorld, kind: str) -> None:
-        token = BAD_TOKENS[kind]()
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        answer = await world.ask("GET", "/api/tasks", None, **headers)
-        assert (answer.status, answer.body["error"], answer.headers["WWW-Authenticate"]) == (
-            401,
-            "UNAUTHENTICATED",
-            "Bearer",
-        )
+    @pytest.mark.parametrize("reason", BAD_TOKENS)
+    async def test_a_bad_one_opens_nothing_and_hears_why(self, world: CareWorld, reason: str) -> None:
+        answer = await world.ask("GET", "/api/tasks", None, Authorization=f"Bearer {BAD_TOKENS[reason]()}")
+        check("error", answer.body)
+        assert (answer.status, answer.body["error"], answer.body["reason"]) == (401, "UNAUTHENTICATED", reason)
+        challenge = f'Bearer error="invalid_token", error_description="{reason}"'
+        assert answer.headers["WWW-Authenticate"] == challenge
+
+    async def test_one_that_cannot_be_judged_now_may_be_tried_again(self, world: CareWorld) -> None:
+        async def away(_token: str) -> None:
+            raise RemoteError(503, (), "token_keys_unavailable")
+
+        world.server.app._token_readers[:] = [away]
+        answer = await world.ask("GET", "/api/tasks")
+        assert (answer.status, answer.body["error"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+
+    async def test_none_at_all_opens_nothing(self, world: CareWorld) -> None:
+        answer = await world.ask("GET", "/api/tasks", None)
+        assert (answer.status, answer.body["reason"]) == (401, "token_missing")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 class TestBodies:
