@@ -240,12 +240,11 @@ class TaskChanging:
         """Record the conflict, and return the refusal that tells of it."""
         expected = change.expected_version or 0
         base = await self._store.task_version(current.id, expected)
-        if base is None:
-            return UnknownReferenceError("version")
         at = self._now()
         body = conflict_of(
-            base=base.values,
+            base=None if base is None else base.values,
             current=current,
+            expected_version=expected,
             changes=change.changes,
             touched=change.touched,
             conflict_id=self._new_id("conflict"),

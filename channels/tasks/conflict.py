@@ -22,8 +22,9 @@ class ConflictBody(Struct, frozen=True, kw_only=True):
     """The design's ``ConflictError``, and what a merge dialog needs beyond it.
 
     Attributes:
-        base_task: The task at ``expected_version``: what you began with.
-        your_changed_fields: What you wanted to change, against the base.
+        base_task: The task at ``expected_version``: what you began with. Missing if there never was such a version;
+            then nothing can be merged.
+        your_changed_fields: What you wanted to change, against the base; without one, against the current task.
         their_changed_fields: What was changed in the meantime.
         conflicting_fields: Fields both sides changed in ways that cannot be had together.
         merged_task: The current task with your changes; there only if ``mergeable``. Not stored: send it back.
@@ -35,7 +36,7 @@ class ConflictBody(Struct, frozen=True, kw_only=True):
     expected_version: int
     current_task: Task
     conflict_id: str
-    base_task: Task
+    base_task: Task | UnsetType = UNSET
     your_changed_fields: tuple[str, ...]
     their_changed_fields: tuple[str, ...]
     conflicting_fields: tuple[str, ...]
@@ -48,30 +49,32 @@ _MESSAGE: Final = "Task was modified by another user"
 
 def conflict_of(
     *,
-    base: Task,
+    base: Task | None,
     current: Task,
+    expected_version: int,
     changes: TaskChanges,
     conflict_id: str,
     by: User,
     at: str,
     touched: tuple[str, ...] = (),
 ) -> ConflictBody:
-    """Return the answer to ``changes`` of ``base`` when the task has become ``current``.
+    """Return the answer to ``changes`` of ``base``, at ``expected_version``, when the task has become ``current``.
 
     ``touched`` names fields that the operation sets beyond ``changes`` (an assignment's): never merged for the caller,
     but no obstacle if the others left them alone.
     """
-    outcome = merge(base, changes, current)
-    conflicting = (*outcome.conflicting, *(name for name in touched if name in outcome.theirs))
-    merged = UNSET if conflicting else updated(current, outcome.changes, by=by, at=at)
+    outcome = merge(base or current, changes, current)
+    yours = (*outcome.yours, *touched)
+    conflicting = (*outcome.conflicting, *(name for name in touched if name in outcome.theirs)) if base else yours
+    merged = UNSET if conflicting or base is None else updated(current, outcome.changes, by=by, at=at)
     return ConflictBody(
         message=_MESSAGE,
         current_version=current.version,
-        expected_version=base.version,
+        expected_version=expected_version,
         current_task=current,
         conflict_id=conflict_id,
-        base_task=base,
-        your_changed_fields=(*outcome.yours, *touched),
+        base_task=base or UNSET,
+        your_changed_fields=yours,
         their_changed_fields=outcome.theirs,
         conflicting_fields=conflicting,
         mergeable=merged is not UNSET,

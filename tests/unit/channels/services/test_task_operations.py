@@ -125,11 +125,6 @@ class TestUpdate:
         }
         assert (await care.call("task.update", MIKE, body)).body["field"] == "conflict_id"
 
-    async def test_a_version_that_never_was_is_refused(self, care: Care) -> None:
-        task_id = await care.task()
-        reply = await care.call("task.update", SARAH, {"task_id": task_id, "version": 9, "changes": {"notes": "x"}})
-        assert (reply.status, reply.body["field"]) == (422, "version")
-
     async def test_to_a_team_one_is_not_of_is_refused(self, care: Care) -> None:
         task_id = await care.task()
         body = {"task_id": task_id, "version": 1, "changes": {"team_id": "team_2"}}
@@ -144,6 +139,16 @@ class TestUpdate:
         assert reply.body["holder"] == {"user_id": "cc_789", "user_name": "Mike Chen"}
         assert care.recorder.intents[0].fields == {"notes"}
         assert care.recorder.intents[0].tokens == {"notes": 4}
+
+    async def test_on_a_version_that_never_was_conflicts_without_a_merge(self, care: Care) -> None:
+        """A client of another copy of the data, such as before a restore, must see what there is."""
+        body = {"task_id": await care.task(notes="ours"), "version": 7, "changes": {"notes": "from another world"}}
+        reply = await care.call("task.update", SARAH, body)
+        check("conflict", {name: list(v) if isinstance(v, tuple) else v for name, v in reply.body.items()})
+        assert (reply.status, reply.body["current_version"], reply.body["expected_version"]) == (409, 1, 7)
+        assert (reply.body["current_task"]["notes"], reply.body["mergeable"]) == ("ours", False)
+        assert (reply.body["your_changed_fields"], reply.body["conflicting_fields"]) == (("notes",), ("notes",))
+        assert not {"base_task", "merged_task"} & set(reply.body)
 
     async def conflict(self, care: Care) -> tuple[str, str]:
         """Let Mike and then Sarah change the notes of version 1."""

@@ -72,7 +72,14 @@ class TestMerge:
 class TestConflictOf:
     def answer(self, changes: TaskChanges, current: Task, touched: tuple[str, ...] = ()) -> ConflictBody:
         body = conflict_of(
-            base=BASE, current=current, changes=changes, conflict_id="c_1", by=SARAH, at=at(2), touched=touched
+            base=BASE,
+            current=current,
+            expected_version=1,
+            changes=changes,
+            conflict_id="c_1",
+            by=SARAH,
+            at=at(2),
+            touched=touched,
         )
         check("conflict", msgspec.json.decode(msgspec.json.encode(body)))
         return body
