@@ -97,6 +97,8 @@ TASK_EVENT: Final = Shape(
     marked=True,
 )
 
+_KEPT: Final = Shape({"conflict_id": IDENTIFIER, "user_id": IDENTIFIER, "resolved_at": TIMESTAMP})
+
 TASK_VERSION: Final = Shape(
     {
         "task_id": IDENTIFIER,
@@ -110,6 +112,7 @@ TASK_VERSION: Final = Shape(
         "after": TASK,
         "resolution": CODE,
         "conflict_id": IDENTIFIER,
+        "kept_over": list_of(_KEPT),
     },
     marked=True,
 )
@@ -245,6 +248,7 @@ ERROR: Final = Shape(
         "status": INTEGER,
         "message": SENTENCE,
         "field": FIELD_PATH,
+        "reason": CODE,
         "rule": CODE,
         "value_type": CODE,
         "value": PHI,

@@ -15,6 +15,9 @@ _VERSION: Final = "SELECT * FROM task_versions WHERE task_id = $1"
 TASK: Final = f"{_TASK} WHERE id = $1"
 TASK_VERSION: Final = f"{_VERSION} AND version = $2"
 TASK_VERSIONS: Final = f"{_VERSION} AND version < $2 ORDER BY version DESC LIMIT $3"
+KEPT: Final = """SELECT current_version, id AS conflict_id, user_id, resolved_at FROM conflicts
+    WHERE task_id = $1 AND resolution = 'keep_theirs' AND current_version BETWEEN $2 AND $3
+    ORDER BY resolved_at, id LIMIT 1000"""
 HIGHEST_VERSION: Final = """SELECT max(version) AS version FROM (
     SELECT version FROM tasks WHERE id = $1 UNION ALL SELECT max(version) FROM inbox WHERE task_id = $1) AS known"""
 KNOWS_EVENT: Final = """SELECT 1 AS known FROM task_versions WHERE event_id = $1

@@ -1,6 +1,7 @@
 """What every SQL store reads, over one method that each adapter brings."""
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from channels.stores.records import (
     Backlog,
     Conflict,
     FeatureSwitch,
+    Kept,
     OutboxEntry,
     Outgoing,
     Positioned,
@@ -70,7 +72,12 @@ class SqlReads(ABC):
     async def task_versions(self, task_id: str, *, before: int | None, limit: int) -> Sequence[TaskVersion]:
         """See the port."""
         rows = await self._rows(queries.TASK_VERSIONS, (task_id, before or _TOP, limit))
-        return [_version_of(row) for row in rows]
+        if not rows:
+            return []
+        kept: defaultdict[int, list[Kept]] = defaultdict(list)
+        for row in await self._rows(queries.KEPT, (task_id, rows[-1]["version"], rows[0]["version"])):
+            kept[row["current_version"]].append(msgspec.convert(dict(row), Kept))
+        return [_version_of(row, kept[row["version"]]) for row in rows]
 
     async def highest_version(self, task_id: str) -> int:
         """See the port."""
@@ -204,7 +211,7 @@ def _task_of(row: Found) -> Task:
     return msgspec.convert(dict(row), Task)
 
 
-def _version_of(row: Found) -> TaskVersion:
+def _version_of(row: Found, kept_over: Sequence[Kept] = ()) -> TaskVersion:
     return TaskVersion(
         task_id=row["task_id"],
         version=row["version"],
@@ -216,6 +223,7 @@ def _version_of(row: Found) -> TaskVersion:
         values=_task.decode(row["document"]),
         resolution=row["resolution"],
         conflict_id=row["conflict_id"],
+        kept_over=tuple(kept_over),
     )
 
 

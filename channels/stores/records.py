@@ -19,6 +19,14 @@ class Team(Struct, frozen=True, kw_only=True):
     name: str
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """A conflict that ``user_id`` resolved by giving up their changes for the version there was."""
+
+    conflict_id: str
+    user_id: str
+    resolved_at: str
+
+
 class TaskVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a task, kept for ever.
 
@@ -26,6 +34,7 @@ class TaskVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
         event_id: The event that told of it.
         values: The whole task at that version.
         resolution: How it resolved the conflict ``conflict_id``, if it did.
+        kept_over: Conflicts resolved by ``keep_theirs`` in favour of this version; told by lists, never stored with it.
     """
 
     task_id: str
@@ -38,6 +47,7 @@ class TaskVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     values: Task
     resolution: str | None = None
     conflict_id: str | None = None
+    kept_over: tuple[Kept, ...] = ()
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):

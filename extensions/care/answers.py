@@ -45,6 +45,12 @@ _VERSION: Final = _object(
     },
     resolution=ref("common/$defs/resolution"),
     conflict_id=_ID,
+    kept_over={
+        "description": "Conflicts that were resolved by keeping this version",
+        "type": "array",
+        "maxItems": 1_000,
+        "items": _object({"conflict_id": _ID, "user_id": _ID, "resolved_at": ref("common/$defs/timestamp")}),
+    },
 )
 _LOCKED: Final = {
     "type": "object",

@@ -17,6 +17,7 @@ from channels.stores.records import (
     After,
     Commit,
     Conflict,
+    Kept,
     Resolved,
     StoredReply,
     TaskQuery,
@@ -186,6 +187,27 @@ class TaskStoreContract:
             await store.commit(Commit(resolved=resolved))
         expected = msgspec.structs.replace(conflict(), resolution=Resolution.MERGE, resolved_at=at(0))
         assert await store.conflict("conflict_1") == expected
+
+    async def test_a_version_that_was_kept_over_anothers_changes_shows_it(self, store: CareStore, story: Story) -> None:
+        task = new_task()
+        await store.commit(story.create(task))
+        task, commit = story.edit(task, "theirs")
+        await store.commit(commit)
+        for conflict_id, resolution in (
+            ("conflict_1", Resolution.KEEP_THEIRS),
+            ("conflict_2", Resolution.KEEP_MINE),
+            ("conflict_3", Resolution.KEEP_THEIRS),
+        ):
+            told = msgspec.structs.replace(conflict(), id=conflict_id, task_id=task.id, current_version=2)
+            resolved = Resolved(conflict_id=conflict_id, resolution=resolution, resolved_at=at(5))
+            await store.commit(Commit(conflict=told))
+            await store.commit(Commit(resolved=resolved))
+        newest, first = await store.task_versions(task.id, before=None, limit=10)
+        assert newest.kept_over == (
+            Kept(conflict_id="conflict_1", user_id="cc_456", resolved_at=at(5)),
+            Kept(conflict_id="conflict_3", user_id="cc_456", resolved_at=at(5)),
+        )
+        assert first.kept_over == ()
 
     async def test_a_resolution_shows_in_the_version(self, store: CareStore, story: Story) -> None:
         task = new_task()

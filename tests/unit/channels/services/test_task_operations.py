@@ -112,6 +112,8 @@ class TestUpdate:
         stored = await care.store.conflict(conflict_id)
         assert stored is not None
         assert stored.resolution is Resolution.KEEP_THEIRS
+        newest = (await care.call("task.versions", SARAH, {"task_id": task_id})).body["items"][0]
+        assert [each["conflict_id"] for each in newest["kept_over"]] == [conflict_id]
         assert care.recorder.counted["keep_theirs"] == 1
 
     async def test_anothers_conflict_cannot_be_resolved(self, care: Care) -> None:

@@ -30,7 +30,7 @@ class TestUpgrade:
         upgrade(url)
         upgrade(url)
         connection = sqlite3.connect(tmp_path / "care.db")
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
         connection.close()
 
     async def test_a_store_that_was_never_migrated_says_so_as_oserror(self, tmp_path: Path) -> None:
