@@ -107,8 +107,11 @@ def _event(
 
 
 def _agent(user_id: str, policies: Sequence[str] = ()) -> AuditEvent:
-    agent: AuditEvent = {"who": {"identifier": {"value": user_id}}, "requestor": True}
-    return {**agent, "policy": list(policies)} if policies else agent
+    """``policies`` are not copied: a disclosure to hundreds has one list for all of them."""
+    who = {"identifier": {"value": user_id}}
+    if not policies:
+        return {"who": who, "requestor": True}
+    return {"who": who, "requestor": True, "policy": policies}
 
 
 def _entity(entity_type: str, role: str, entity_id: str, details: Mapping[str, str | None]) -> AuditEvent:

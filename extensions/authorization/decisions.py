@@ -6,7 +6,7 @@ not give is a no, asked again after ``retry_s``.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -20,8 +20,8 @@ log = structlog.get_logger()
 OnRevoked = Callable[[str, str, str], None]
 
 _Answer = tuple[bool, float]  # and until when, in the clock's seconds
-#: By user and permission.
-_Answers = dict[tuple[str, str], _Answer]
+#: By permission and user.
+_Answers = dict[str, dict[str, _Answer]]
 
 
 class Decisions:
@@ -85,8 +85,7 @@ class Decisions:
 
     def decide(self, user_id: str, permission: str, object_type: str, object_id: str) -> bool | None:
         """Return the decision if it is at hand; None (cold) if :meth:`ensure` must be awaited first."""
-        answers = self._answers.get((object_type, object_id))
-        answer = answers.get((user_id, permission)) if answers else None
+        answer = self._of(permission, object_type, object_id).get(user_id)
         if answer is not None and answer[1] > self._now():
             return answer[0]
         check = Check(user_id, permission, object_type, object_id)
@@ -95,20 +94,21 @@ class Decisions:
             self._keep(check, allowed=allowed)
         return allowed
 
-    def reader(self, permission: str, object_type: str, object_id: str) -> Callable[[str], bool | None]:
-        """Return :meth:`decide` for many users and one object: what does not depend on the user is looked up once.
+    def decide_all(
+        self, user_ids: Iterable[str], permission: str, object_type: str, object_id: str
+    ) -> list[bool | None]:
+        """Return :meth:`decide` for many users and one object, in order: what they have in common is done once."""
+        # Written out, as it is paid for every reader of every event.
+        answers, now_s = self._of(permission, object_type, object_id), self._now()
+        return [
+            answer[0]
+            if (answer := answers.get(user_id)) is not None and answer[1] > now_s
+            else self.decide(user_id, permission, object_type, object_id)
+            for user_id in user_ids
+        ]
 
-        For use at once: the reader does not hear of changes.
-        """
-        answers, now_s = self._answers.get((object_type, object_id), {}), self._now()
-
-        def read(user_id: str) -> bool | None:
-            answer = answers.get((user_id, permission))
-            if answer is not None and answer[1] > now_s:
-                return answer[0]
-            return self.decide(user_id, permission, object_type, object_id)
-
-        return read
+    def _of(self, permission: str, object_type: str, object_id: str) -> Mapping[str, _Answer]:
+        return self._answers.get((object_type, object_id), _NOTHING).get(permission, _NOBODY)
 
     async def ensure(self, checks: Iterable[Check]) -> None:
         """Make the decisions that are cold, in bulk; afterwards :meth:`decide` knows all of them for a moment.
@@ -250,12 +250,20 @@ class Decisions:
                 del self._answers[next(iter(self._answers))]
             answers = self._answers[key] = {}
         lives_s = for_s if for_s is not None else self._watched_ttl_s if self._watched else self._ttl_s
-        answers[check[:2]] = (allowed, self._now() + lives_s)
+        answers.setdefault(check.permission, {})[check.user_id] = (allowed, self._now() + lives_s)
 
 
 def _allowed(key: tuple[str, str], answers: _Answers) -> Iterator[Check]:
-    return (Check(*asker, *key) for asker, (allowed, _) in answers.items() if allowed)
+    return (
+        Check(user_id, permission, *key)
+        for permission, by_user in answers.items()
+        for user_id, (allowed, _) in by_user.items()
+        if allowed
+    )
 
 
 #: Part of ``ttl_s`` after which unwatched pairs are asked about, so that answer and revocation fit into the rest.
 _SWEEP_SHARE: Final = 0.7
+#: What is known of an object or a permission that nobody asked about. Never written to.
+_NOTHING: Final[Mapping[str, Mapping[str, _Answer]]] = {}
+_NOBODY: Final[Mapping[str, _Answer]] = {}

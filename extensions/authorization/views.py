@@ -1,6 +1,8 @@
 """Divides the audience of every care event: who sees it whole, who redacted, who not at all."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from itertools import chain, compress
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -40,19 +42,13 @@ class _Event(NamedTuple):
     redacted: dict[str, object] | None
 
 
-class _Division:
-    """An audience, divided. ``cold`` are users about whom a decision is missing."""
+class _Division(NamedTuple):
+    """An audience, divided."""
 
-    __slots__ = ("cold", "full", "redacted")
-
-    def __init__(self) -> None:
-        self.full: list[ServerSession] = []
-        self.redacted: list[ServerSession] = []
-        self.cold: list[str] = []
-
-
-#: Tells whether a user meets a need; None if that is not known yet.
-_Reader = Callable[[str], bool | None]
+    full: list[ServerSession]
+    redacted: list[ServerSession]
+    #: Users about whom a decision is missing. They are in no group, and so see nothing.
+    cold: list[str]
 
 
 class CareViews:
@@ -90,49 +86,38 @@ class CareViews:
         return await shares if isinstance(shares, Awaitable) else shares
 
     def _divide(self, event: _Event, audience: Collection[ServerSession]) -> _Division:
-        """Find everyone's view, once for all sessions of a user. Who is cold is in no group, and so sees nothing."""
-        division = _Division()
-        groups: dict[View | None, list[ServerSession]] = {View.FULL: division.full, View.REDACTED: division.redacted}
-        judge = self._judge(event.needs)
-        judged: dict[str, list[ServerSession] | None] = {}
-        for session in audience:
-            identity = session.identity
-            if identity is None:
-                continue
-            # All services are judged alike, and no user has an empty id.
-            user_id = identity.user_id if SYSTEM_ROLE not in identity.roles else ""
-            if user_id in judged:
-                group = judged[user_id]
-            else:
-                view = judge(user_id)
-                group = judged[user_id] = groups.get(view)
-                if view is None:
-                    division.cold.append(user_id)
-            if group is not None:
-                group.append(session)
-        return division
+        """Find everyone's view as :func:`channels.views.view_of` does, but one need after the other for all users.
 
-    def _judge(self, needs: ViewNeeds) -> Callable[[str], View | None]:
-        """Return :func:`channels.views.view_of` for one event and many users."""
-        visible, full = list(map(self._reader, needs.visible)), list(map(self._reader, needs.full))
-        of_service = view_of(_A_SERVICE, needs, self._decisions.decide)
+        Who is cold is in no group, and so sees nothing.
+        """
+        needs = event.needs
+        people, services = _grouped(audience)
+        seeing = self._meet(needs.visible, people)
+        seers = list(compress(people, seeing))
+        whole = self._meet(needs.full, seers)
+        groups: dict[View | None, list[ServerSession]] = {view: [] for view in View}
+        groups[needs.otherwise] += _sessions(people, _with(False, seers, whole))
+        groups[View.FULL] += _sessions(people, compress(seers, whole))
+        groups[view_of(_A_SERVICE, needs, self._decisions.decide)] += services
+        return _Division(
+            groups[View.FULL], groups[View.REDACTED], [*_with(None, people, seeing), *_with(None, seers, whole)]
+        )
 
-        def judge(user_id: str) -> View | None:
-            if not user_id:
-                return of_service
-            sees = _all(visible, user_id)
-            if not sees:
-                return None if sees is None else View.HIDDEN
-            sees_all = _all(full, user_id)
-            return None if sees_all is None else View.FULL if sees_all else needs.otherwise
+    def _meet(self, needs: Iterable[Need], user_ids: Collection[str]) -> list[bool | None]:
+        """Return whether each user meets all needs: false if one is not met, else None if one is not known yet."""
+        verdicts: list[bool | None] = [True] * len(user_ids)
+        for need in needs:
+            decisions = self._decided(need, user_ids)
+            verdicts = [
+                each is not False and (so_far and each) for so_far, each in zip(verdicts, decisions, strict=True)
+            ]
+        return verdicts
 
-        return judge
-
-    def _reader(self, need: Need) -> _Reader:
+    def _decided(self, need: Need, user_ids: Iterable[str]) -> list[bool | None]:
         if need.permission in ASKED:
-            return self._decisions.reader(*need)
+            return self._decisions.decide_all(user_ids, *need)
         # What remains follows from who asks, and is never cold.
-        return lambda user_id: decided(Principal(user_id), need, self._decisions.decide)
+        return [decided(Principal(user_id), need, self._decisions.decide) for user_id in user_ids]
 
     def _shares(self, event: _Event, division: _Division) -> Sequence[Share] | Awaitable[Sequence[Share]]:
         full, redacted = division.full, division.redacted
@@ -146,15 +131,29 @@ class CareViews:
         return shares if waiting is None else _after(waiting, shares)
 
 
-def _all(readers: Sequence[_Reader], user_id: str) -> bool | None:
-    answer: bool | None = True
-    for read in readers:
-        decision = read(user_id)
-        if decision is False:
-            return False
-        if decision is None:
-            answer = None
-    return answer
+def _grouped(audience: Iterable[ServerSession]) -> tuple[dict[str, list[ServerSession]], list[ServerSession]]:
+    """Return the sessions of each person, and those of services, who are judged alike. Anonymous ones see nothing."""
+    people: defaultdict[str, list[ServerSession]] = defaultdict(list)
+    services: list[ServerSession] = []
+    for session in audience:
+        identity = session.identity
+        if identity is None:
+            continue
+        if SYSTEM_ROLE in identity.roles:
+            services.append(session)
+        else:
+            people[identity.user_id].append(session)
+    return people, services
+
+
+def _sessions(people: Mapping[str, list[ServerSession]], user_ids: Iterable[str]) -> Iterable[ServerSession]:
+    return chain.from_iterable(map(people.__getitem__, user_ids))
+
+
+def _with(sought: bool | None, user_ids: Iterable[str], verdicts: Sequence[bool | None]) -> list[str]:
+    if sought not in verdicts:
+        return []
+    return [user_id for user_id, verdict in zip(user_ids, verdicts, strict=True) if verdict is sought]
 
 
 def needs_of(publication: Publication) -> tuple[Mapping[str, Any], ViewNeeds] | None:

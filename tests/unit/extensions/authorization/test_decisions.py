@@ -83,6 +83,18 @@ class TestAsking:
         assert rig.decisions.decide(*CHEN) is False
         assert len(rig.checker.asked) == 1
 
+    async def test_many_users_are_decided_at_once_as_each_would_be_alone(self, rig: Rig) -> None:
+        rig.checker.allowed = {SARAH}
+        await rig.decisions.ensure([SARAH])
+        rig.now += 3
+        await rig.decisions.ensure([SARAH._replace(user_id="chen"), SARAH._replace(user_id="omar", permission="edit")])
+        users = ("omar", "sarah", "chen")
+        assert rig.decisions.decide_all(users, *SARAH[1:]) == [None, True, False]
+        rig.now += 2
+        assert rig.decisions.decide_all(users, *SARAH[1:]) == [None, None, False]
+        rig.decisions.changed(frozenset({("task", "1")}), NONE, None)
+        assert rig.decisions.decide_all(users, *SARAH[1:]) == [None, None, None]
+
     async def test_whoever_asks_in_one_turn_asks_together_and_nothing_twice(self, rig: Rig) -> None:
         rig.checker.gate.clear()
         first = asyncio.gather(rig.decisions.ensure([SARAH]), rig.decisions.ensure([CHEN]))
