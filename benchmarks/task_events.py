@@ -41,6 +41,8 @@ TABS: Final = 3
 TASKS: Final = 50
 #: Changes a second: 12,000 deliveries a second.
 RATE: Final = 25
+#: In it every task is changed once and a half, so that the decisions about it are warm.
+WARM_UP_S: Final = 3
 #: What the fan-out of events must reach of the plain one, in deliveries per CPU second.
 TARGET: Final = 0.7
 EVENTS, PLAIN, CHANGES, NOTHING = "events", "plain", "changes", "nothing"
@@ -69,7 +71,9 @@ def run(console: Console, *, short: bool) -> bool:
         }
         for _ in range(rounds):
             for name, load in loads.items():
-                phase = measure(on_stage, load, RATE, warm_up_s=1, duration_s=duration_s, repeats=0 if short else 1)
+                phase = measure(
+                    on_stage, load, RATE, warm_up_s=WARM_UP_S, duration_s=duration_s, repeats=0 if short else 1
+                )
                 found[name].append(phase)
     return _report(console, found)
 
