@@ -1,7 +1,8 @@
 """``ext.event_types`` of a subscribe: which types of event the session wants on that channel.
 
-``["task.updated", "presence.*"]``; without it, all. A session that matches by several subscriptions gets an event if
-one of them wants it.
+``["task.updated", "presence.*"]``; without it, all. A ``*`` at the end stands for whatever follows; elsewhere it is
+refused, for it would match nothing. A session that matches by several subscriptions gets an event if one of them wants
+it.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,16 +18,16 @@ _LONGEST_TYPE: Final = 64
 
 
 class _Wanted:
-    """Types a subscription named: exact ones, and the beginnings of those that end in ``.*``."""
+    """Types a subscription named: exact ones, and the beginnings of those that end in ``*``."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._exact = frozenset(names)
-        self._beginnings = tuple(name[:-1] for name in names if name.endswith(".*"))
+        self._beginnings = tuple(name[:-1] for name in names if name.endswith("*"))
 
     def __contains__(self, event_type: object) -> bool:
         if not isinstance(event_type, str):
             return False
-        return "*" in self._exact or event_type in self._exact or event_type.startswith(self._beginnings)
+        return event_type in self._exact or event_type.startswith(self._beginnings)
 
 
 class EventTypes:
@@ -91,6 +92,10 @@ def _names(message: Subscribe) -> tuple[str, ...] | None:
         return None
     if not isinstance(names, list) or not 0 < len(names) <= _MOST_TYPES:
         raise RemoteError(402, ["ext.event_types"], "event_types_invalid")
-    if not all(isinstance(name, str) and 0 < len(name) <= _LONGEST_TYPE for name in names):
+    if not all(map(_is_type, names)):
         raise RemoteError(402, ["ext.event_types"], "event_types_invalid")
     return tuple(names)
+
+
+def _is_type(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_TYPE and "*" not in name[:-1]

@@ -128,7 +128,8 @@ class TestEventTypes:
         assert reply["successful"]
         changed = await world.change(task, notes="x")
         await world.change(changed, status="completed")
-        assert (await page.event())["data"]["type"] == "task.completed"
+        await world.ask("POST", f"/api/tasks/{task['id']}/assign", body={"assigned_to": SARAH.user_id})
+        assert [(await page.event())["data"]["type"] for _ in range(2)] == ["task.completed", "task.assigned"]
 
 
 class TestPresence:

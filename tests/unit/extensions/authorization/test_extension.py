@@ -90,7 +90,18 @@ class TestViews:
         assert await sarah.events() == [joined]
         assert await chen.events() == [UPDATED]
 
-    @pytest.mark.parametrize("types", ["task.updated", [], [5], ["x" * 65], ["a"] * 51])
+    @pytest.mark.parametrize(
+        ("wanted", "arrives"), [("*", True), ("task.up*", True), ("task.*", True), ("task.as*", False)]
+    )
+    async def test_a_star_at_the_end_stands_for_whatever_follows(self, care: World, wanted: str, arrives: bool) -> None:
+        sarah = await care.page("sarah")
+        await sarah.subscribe("/task/1", event_types=[wanted])
+        await care.publish("/task/1", UPDATED)
+        assert await sarah.events() == ([UPDATED] if arrives else [])
+
+    @pytest.mark.parametrize(
+        "types", ["task.updated", [], [5], [""], ["x" * 65], ["a"] * 51, ["*.updated"], ["task.**"]]
+    )
     async def test_event_types_in_a_wrong_form_are_refused(self, care: World, types: object) -> None:
         sarah = await care.page("sarah")
         assert await sarah.subscribe("/task/1", event_types=types) == "402:ext.event_types:event_types_invalid"
