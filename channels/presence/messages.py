@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from bayeux_server.errors import RemoteError
 from channels.presence.model import PresenceState
-from channels.schema import SchemaViolationError, check
+from channels.schema import SchemaViolationError, check, type_name
 
 
 class _Message(Struct, frozen=True, tag_field="type", kw_only=True):
@@ -106,9 +106,13 @@ def read_message(data: object) -> PresenceMessage:
     Raises:
         RemoteError: 400 naming the field, the rule it breaks and the type found; never the value.
     """
-    kind = data.get("type") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise RemoteError(400, ["", "type", type_name(data)], "message_invalid")
+    if "type" not in data:
+        raise RemoteError(400, ["type", "required", "missing"], "message_invalid")
+    kind = data["type"]
     if not isinstance(kind, str) or kind not in TYPES:
-        raise RemoteError(400, ["type"], "unknown_message_type")
+        raise RemoteError(400, ["type", "enum", type_name(kind)], "unknown_message_type")
     try:
         check(f"message.{kind}", data)
     except SchemaViolationError as violation:

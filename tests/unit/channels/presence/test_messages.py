@@ -50,9 +50,19 @@ class TestReading:
     def test_each_type_has_a_schema(self) -> None:
         assert {f"message.{kind}" for kind in TYPES} <= set(care_schemas())
 
-    @pytest.mark.parametrize("data", [None, [], "x", {}, {"type": 1}, {"type": "task.updated"}])
-    def test_what_is_no_message_is_refused(self, data: object) -> None:
-        with pytest.raises(RemoteError, match=r"^400:type:unknown_message_type$"):
+    @pytest.mark.parametrize(
+        ("data", "error"),
+        [
+            (None, "400:,type,null:message_invalid"),
+            ([], "400:,type,array:message_invalid"),
+            ("x", "400:,type,string:message_invalid"),
+            ({}, "400:type,required,missing:message_invalid"),
+            ({"type": 1}, "400:type,enum,integer:unknown_message_type"),
+            ({"type": "task.updated"}, "400:type,enum,string:unknown_message_type"),
+        ],
+    )
+    def test_what_is_no_message_is_refused(self, data: object, error: str) -> None:
+        with pytest.raises(RemoteError, match=f"^{error}$"):
             read_message(data)
 
     @pytest.mark.parametrize(

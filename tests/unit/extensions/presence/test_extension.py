@@ -115,11 +115,13 @@ class TestRefusals:
         ("data", "error"),
         [
             ({"type": "presence.typing", "task_id": "task_1"}, "400:field_name,required,missing:message_invalid"),
-            ({"type": "presence.dance", "task_id": "task_1"}, "400:type:unknown_message_type"),
+            ({"type": "presence.dance", "task_id": "task_1"}, "400:type,enum,string:unknown_message_type"),
+            ({"type": 7, "task_id": "task_1"}, "400:type,enum,integer:unknown_message_type"),
+            ({"task_id": "task_1"}, "400:type,required,missing:message_invalid"),
             ({"type": "presence.heartbeat", "task_id": "a b"}, "400:task_id,pattern,string:message_invalid"),
             ({"type": "presence.heartbeat", "task_id": "task_1", "user_id": "cc_1"}, "403:user_id:not_your_user_id"),
             ({"type": "presence.heartbeat", "task_id": "task_2"}, "403:task_2:presence_denied"),
-            ("hello", "400:type:unknown_message_type"),
+            ("hello", "400:,type,string:message_invalid"),
         ],
     )
     async def test_a_wrong_message_is_refused_with_its_reason(self, sarah: Client, data: Any, error: str) -> None:
