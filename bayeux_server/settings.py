@@ -49,7 +49,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     drain_ms: Milliseconds = 5_000
     demo: bool = True
     short_road: bool = True
-    event_loop: Literal["asyncio", "uvloop"] = "asyncio"
+    event_loop: Literal["asyncio", "uvloop"] = "uvloop"
 
 
 class SecuritySettings(_Section, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ Whatever kills a connection, in whatever state, the session is gone within hold 
 is not held always has an expiry timer, and a hold always has a time-out.
 """
 
+from functools import partial
+
 import structlog
 
 from bayeux_server.protocol.advice import Reconnect
@@ -33,11 +35,25 @@ class Lifecycle:
 
     def expect_connect(self, session: ServerSession, *, after_ms: int = 0) -> None:
         """Give the client ``max_interval`` (and ``after_ms``, if it was told to wait) to send its next connect."""
+        due_s = self._core.clock.now() + (self._core.times.max_interval_ms + after_ms) / 1_000
+        session.expires_at_s = due_s
+        # The timer of an earlier connect looks again at the new time: a poll need not pay for a timer each time.
+        if session.timer is None or due_s < session.timer.when_s:
+            self._watch_expiry(session)
+        self.tell_connection(session)
+
+    def _watch_expiry(self, session: ServerSession) -> None:
         if session.timer is not None:
             session.timer.cancel()
-        due_s = self._core.clock.now() + (self._core.times.max_interval_ms + after_ms) / 1_000
-        session.timer = self._core.timers.call_at(due_s, lambda: self._expire(session))
-        self.tell_connection(session)
+        session.timer = self._core.timers.call_at(session.expires_at_s, partial(self._look_at_expiry, session))
+
+    def _look_at_expiry(self, session: ServerSession) -> None:
+        session.timer = None
+        if session.state is State.WAITING:  # not while a connect is held: then the silence is ours
+            if self._core.clock.now() >= session.expires_at_s:
+                self.end(session, Event.EXPIRE, "expired")
+            else:
+                self._watch_expiry(session)
 
     def attach(self, session: ServerSession, pipe: Pipe) -> None:
         """Give a session an event stream. A held long-poll is answered: from now on events take the stream."""
@@ -100,10 +116,6 @@ class Lifecycle:
             return False
         tell(self._core.on_unsubscribed, session, channel.id, None)
         return True
-
-    def _expire(self, session: ServerSession) -> None:
-        if session.state is State.WAITING:
-            self.end(session, Event.EXPIRE, "expired")
 
     def _overflowed(self, session: ServerSession, dropped: int) -> None:
         self._core.observer.shed("queue_overflow")

@@ -112,6 +112,7 @@ class ServerSession:
         "dequeue_listeners",
         "dirty",
         "dropped",
+        "expires_at_s",
         "extensions",
         "held",
         "id",
@@ -153,6 +154,8 @@ class ServerSession:
         self.keeps_taken = False
         self.extensions: tuple[SessionExtension, ...] = ()
         self.dequeue_listeners: tuple[Callable[[list[Delivery]], None], ...] = ()
+        #: When a session without a held connect ends, in the clock's seconds, and what will look whether it has to.
+        self.expires_at_s = 0.0
         self.timer: Timer | None = None
         self.browser: str | None = None
         self.offered_browser: str | None = None

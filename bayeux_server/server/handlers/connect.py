@@ -92,8 +92,6 @@ class ConnectHandler:
         return Answered(deliveries, interval_ms, crowded)
 
     def _hold(self, session: ServerSession, origin: Origin, hold_ms: int, answer: Answer) -> Hold:
-        if session.timer is not None:
-            session.timer.cancel()
         browser = origin.browser if self._counts(origin) else None
         self._count(browser, 1)
 
