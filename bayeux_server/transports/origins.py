@@ -32,9 +32,10 @@ class OriginPolicy:
                 return ANY in self._exact or request.headers.get("Sec-Fetch-Site") != "cross-site"
             parts = urlsplit(referer)
             origin = f"{parts.scheme}://{parts.netloc}"
-        return self._is_allowed(origin.lower(), request.host.lower())
+        return self.is_allowed(origin.lower(), request.host.lower())
 
-    def _is_allowed(self, origin: str, host: str) -> bool:
+    def is_allowed(self, origin: str, host: str) -> bool:
+        """Whether pages of an origin may use the server that they call by ``host``; both in lower case."""
         if origin in self._exact or (ANY in self._exact and origin != "null"):
             return True
         return urlsplit(origin).netloc == host

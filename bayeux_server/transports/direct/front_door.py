@@ -80,13 +80,16 @@ class Doorway:
         return FrontDoor(self, self._doors)
 
     def takes(self, request: PlainRequest) -> bool:
-        """Whether a request may go the short road: a POST or an upgrade of the mount, with no other site behind it."""
+        """Whether a request may go the short road: a POST with no other site behind it, or an upgrade that may be."""
         path = request.path
         if (path != self._path and not path.startswith(self._below)) or b"?" in path:
             return False
         is_wanted = request.is_websocket_upgrade if request.is_upgrade else request.method == b"POST" and request.body
         if not is_wanted or len(request.body) > self.context.settings.max_body_bytes:
             return False
+        if request.is_upgrade and request.header(b"origin"):  # CORS has no say in upgrades, the allow-list has
+            origin, host = (request.header(name).decode("latin-1").lower() for name in (b"origin", b"host"))
+            return self.context.origins.is_allowed(origin, host)
         return request.is_from_this_origin
 
     def route_of(self, request: PlainRequest) -> str:

@@ -11,7 +11,7 @@ from bayeux_server.app import BayeuxApp
 from bayeux_server.transports.direct.front_door import KEEP_ALIVE_S, Doorway, FrontDoor
 from bayeux_server.transports.websocket_connection import WebSocketConnection
 from tests.support.manual_clock import ManualClock
-from tests.support.server import make_settings
+from tests.support.server import ALLOWED_ORIGIN, make_settings
 
 HANDSHAKE = b'[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]'
 JSON = b"application/json"
@@ -153,6 +153,11 @@ class TestShortRoad:
         assert isinstance(street.transport.protocol, WebSocketConnection)
         street.app.server.core.flush.run()
         assert street.transport.written.endswith(b"\x81\x02[]")
+        street.transport.protocol.connection_lost(None)
+
+    async def test_a_page_of_the_allow_list_may_open_a_websocket(self, street: Street) -> None:
+        street.door.data_received(upgrade(b"Origin: " + ALLOWED_ORIGIN.encode()))
+        assert isinstance(street.transport.protocol, WebSocketConnection)
         street.transport.protocol.connection_lost(None)
 
 
