@@ -28,8 +28,6 @@ from channels.services.tasks import TaskChanging
 from channels.stores.port import CareStore
 
 _UNOBSERVED: Final = Unobserved()
-#: Seconds to wait at most until new relations have reached the permission checker of this process.
-MOST_SETTLING_S: Final = 1.0
 
 
 class Ports(NamedTuple):
@@ -111,5 +109,5 @@ class CareService:
             raise InvalidBodyError.of(violation) from violation
         reply = await run(caller, msgspec.convert(body, dict[str, Any]), key)
         # Callers may read what they wrote: the rights that follow from it are known before they are answered.
-        await self._relations.taken_in(MOST_SETTLING_S)
+        await self._relations.taken_in()
         return reply

@@ -36,7 +36,7 @@ class EventConsumer:
         event = _read(document)
         while True:
             if await self._store.knows_event(event.event_id):
-                return await self._told_before(event)
+                return await self._once_visible(await self._told_before(event))
             before = await self._store.task(event.task_id)
             if event.version <= await self._store.highest_version(event.task_id):
                 return None
@@ -47,7 +47,12 @@ class EventConsumer:
                 await self._store.commit(commit_of_event(before, after, whole, seen_at=seen_at))
             except (EventKnownError, VersionMismatchError):
                 continue
-            return whole
+            return await self._once_visible(whole)
+
+    async def _once_visible(self, event: TaskEvent) -> TaskEvent:
+        """Return the event once the relations written with it are known: shown before, it would be hidden from all."""
+        await self._store.signals.relations.looked_at_again()
+        return event
 
     async def _told_before(self, event: TaskEvent) -> TaskEvent:
         version = await self._store.task_version(event.task_id, event.version)

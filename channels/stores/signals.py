@@ -40,6 +40,10 @@ class Signal:
             self._waiting.discard(future)
 
 
+#: Seconds to wait at most until new relations have reached the permission checker of this process.
+MOST_SETTLING_S: Final = 1.0
+
+
 class FollowedSignal(Signal):
     """A signal of something that is followed, so that whoever caused it can wait until it was taken in.
 
@@ -59,7 +63,7 @@ class FollowedSignal(Signal):
             self._taken_in = seen
             self._progress.fire()
 
-    async def taken_in(self, timeout_s: float) -> None:
+    async def taken_in(self, timeout_s: float = MOST_SETTLING_S) -> None:
         """Return when all that has happened until now was taken in, or after ``timeout_s``."""
         target = self.count
         while self.followers and self._taken_in < target:
@@ -67,6 +71,14 @@ class FollowedSignal(Signal):
             await self._progress.wait(seen, timeout_s)
             if self._progress.count == seen:
                 return
+
+    async def looked_at_again(self) -> None:
+        """Have the followers look once more, and return when they have.
+
+        After that they know all that was committed before the call, by whichever node.
+        """
+        self.fire()
+        await self.taken_in()
 
 
 #: Seconds a waiter waits at most before it looks by itself: a signal of another process may be lost.

@@ -103,6 +103,9 @@ class Relay:
         probing = self._failures > 0 and self._show is not None
         async with self._outbox.outbox_batch(_MAX_SHOWN if probing else self._batch_events) as batch:
             entries = sorted(batch.entries, key=_by_key)
+            if entries:
+                # Who may see an event follows from relations written with it: shown before, it would be hidden.
+                await self._outbox.signals.relations.looked_at_again()
             chains = [list(chain) for _, chain in groupby(entries, key=lambda each: each.event.key)]
             shown = await asyncio.gather(*(self._show_chain(chain) for chain in chains))
             failures = [why for _, why in shown if why is not None]

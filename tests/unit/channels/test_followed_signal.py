@@ -28,6 +28,15 @@ class TestFollowedSignal:
         signal.fire()
         await signal.taken_in(timeout_s=60)
 
+    async def test_followers_are_asked_to_look_once_more(self) -> None:
+        signal = FollowedSignal()
+        signal.followers = 1
+        looking = asyncio.create_task(signal.looked_at_again())
+        await signal.wait(0, timeout_s=60)
+        assert not looking.done()
+        signal.take_in(signal.count)
+        await looking
+
     async def test_the_wait_has_an_end(self) -> None:
         signal = FollowedSignal()
         signal.followers = 1

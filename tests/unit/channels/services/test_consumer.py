@@ -57,6 +57,19 @@ class TestConsume:
         assert await care.store.unread_count("cc_789") == 1
         assert await care.events() == ["task_assigned", "notification.task_assigned"]
 
+    async def test_it_is_given_on_once_the_permissions_that_came_with_it_are_known(
+        self, care: Care, consumer: EventConsumer
+    ) -> None:
+        relations = care.store.signals.relations
+        relations.followers += 1
+        asked = relations.count + 2  # by the commit, and by the consumer after it
+        taking_in = asyncio.create_task(consumer.consume(foreign(3)))
+        while relations.count < asked:
+            await relations.wait(relations.count, timeout_s=60)
+        assert not taking_in.done()
+        relations.take_in(relations.count)
+        assert await taking_in is not None
+
     async def test_it_has_its_effect_once_and_is_delivered_again(self, care: Care, consumer: EventConsumer) -> None:
         first = await consumer.consume(foreign(3))
         assert await consumer.consume(foreign(3)) == first

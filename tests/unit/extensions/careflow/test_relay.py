@@ -102,6 +102,20 @@ class TestRelay:
         assert screen.shown == bus.ids
         assert (await store.backlog()).count == 0
 
+    async def test_nothing_is_shown_before_the_permissions_that_came_with_it_are_known(
+        self, store: SqliteStore, relay: Relay, screen: Screen
+    ) -> None:
+        relations = store.signals.relations
+        relations.followers += 1
+        await commit_task(store, "task_1")
+        asked = relations.count
+        relaying = asyncio.create_task(relay.relay_once())
+        await relations.wait(asked, timeout_s=60)
+        assert screen.shown == []
+        relations.take_in(relations.count)
+        await relaying
+        assert len(screen.shown) == 2
+
     async def test_a_bus_that_shows_by_itself_gets_events_without_the_mark(self, store: SqliteStore, bus: Bus) -> None:
         await commit_task(store, "task_1")
         await relay_of(store, bus, None).relay_once()
