@@ -24,11 +24,9 @@ from bayeux_server.server.timers import Timer
 from bayeux_server.transports import frames
 from bayeux_server.transports.context import TransportContext
 from bayeux_server.transports.frame_reader import Frame, FrameReader
+from bayeux_server.transports.liveness import Liveness
 
 log = structlog.get_logger()
-
-#: A client that answers a ping is there. How long it may take to.
-ALIVE_TIMEOUT_S = 1.0
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -46,14 +44,10 @@ class WebSocketConnection(asyncio.Protocol):
         "_context",
         "_event_form",
         "_flush",
-        "_heard",
-        "_idle_timer",
-        "_last_heard_s",
-        "_last_message_s",
+        "_liveness",
         "_observer",
         "_origin",
         "_packed",
-        "_ping_timer",
         "_replies",
         "_run",
         "_server",
@@ -97,10 +91,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._takes_nothing = False
         self._stalled: list[ServerSession] = []
         self._stall_timer: Timer | None = None
-        self._heard: asyncio.Future[None] | None = None
-        self._last_message_s = self._last_heard_s = self._server.core.clock.now()
-        self._idle_timer = self._watch_idleness(self._last_message_s)
-        self._ping_timer = self._ping_later(self._last_heard_s)
+        self._liveness = Liveness(
+            self._server.core, context.settings, transport, is_needed=self._is_needed, on_idle=self._on_idle
+        )
         self._bound_kernel_buffer()
         context.sockets.add(self, origin.address)
 
@@ -115,9 +108,7 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See :meth:`asyncio.Protocol.data_received`."""
         self._observer.received_bytes += len(data)
-        self._last_heard_s = self._server.core.clock.now()
-        if self._heard is not None and not self._heard.done():
-            self._heard.set_result(None)
+        self._liveness.heard()
         self._run(self.reader.feed_data, data)
 
     def _on_frame(self, frame: Frame) -> None:
@@ -141,7 +132,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._on_body(body)
 
     def _on_body(self, body: bytes) -> None:
-        self._last_message_s = self._last_heard_s
+        self._liveness.message_came()
         try:
             text = to_json(body) if self._packed else body
             if not text or text.isspace():
@@ -303,64 +294,25 @@ class WebSocketConnection(asyncio.Protocol):
         self._observer.shed("write_timeout")
         self._transport.abort()
 
-    def _watch_idleness(self, since_s: float) -> Timer:
-        due_s = since_s + self._context.settings.idle_socket_timeout_s
-        return self._server.core.timers.call_at(due_s, self._check_idleness)
-
-    def _check_idleness(self) -> None:
-        now_s = self._server.core.clock.now()
-        if any(session.is_open and session.pipe is self for session in self._sessions):
-            self._idle_timer = self._watch_idleness(now_s)
-        elif now_s >= self._last_message_s + self._context.settings.idle_socket_timeout_s:
-            self._observer.shed("idle_socket")
-            self._close(frames.CLOSE_NORMAL, "idle")
-        else:
-            self._idle_timer = self._watch_idleness(self._last_message_s)
-
     # ---- is the peer there?
 
     async def alive(self) -> bool:
         """See :meth:`Socket.alive`."""
-        if self._heard is None or self._heard.done():
-            self._heard = asyncio.get_running_loop().create_future()
-            self._write(frames.PING)
-        try:
-            async with asyncio.timeout(ALIVE_TIMEOUT_S):
-                await asyncio.shield(self._heard)
-        except TimeoutError:
-            return False
-        return not self._transport.is_closing()
+        return await self._liveness.alive()
 
-    def _ping_later(self, heard_s: float) -> Timer:
-        return self._server.core.timers.call_at(heard_s + self._context.settings.ping_interval_s, self._ping)
+    def _is_needed(self) -> bool:
+        return any(session.is_open and session.pipe is self for session in self._sessions)
 
-    def _ping(self) -> None:
-        interval_s = self._context.settings.ping_interval_s
-        now_s = self._server.core.clock.now()
-        if now_s < self._last_heard_s + interval_s:
-            self._ping_timer = self._ping_later(self._last_heard_s)
-        elif not self._transport.is_closing():
-            self._write(frames.PING)
-            self._ping_timer = self._server.core.timers.call_at(now_s + interval_s / 2, self._expect_pong)
-
-    def _expect_pong(self) -> None:
-        """A dead peer is noticed here: TCP alone would not tell for a quarter of an hour."""
-        due_s = self._last_heard_s + self._context.settings.ping_interval_s
-        if self._server.core.clock.now() < due_s:
-            self._ping_timer = self._ping_later(self._last_heard_s)
-        elif self._transport.is_reading():
-            self._transport.abort()
-        else:
-            self._ping()  # we do not listen, so its silence says nothing
+    def _on_idle(self) -> None:
+        self._observer.shed("idle_socket")
+        self._close(frames.CLOSE_NORMAL, "idle")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone: what its sessions get next waits in their queues."""
         self._context.sockets.discard(self, self._origin.address)
-        for timer in (self._idle_timer, self._ping_timer, self._stall_timer):
-            if timer is not None:
-                timer.cancel()
-        if self._heard is not None and not self._heard.done():
-            self._heard.set_result(None)
+        self._liveness.close()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
         self._detach_all()
         del self.reader  # it calls us: what refers to itself waits for the garbage collector
 
