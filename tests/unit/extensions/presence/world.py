@@ -79,6 +79,11 @@ class Client:
         self.session = session
         self.connection = Connection()
 
+    @property
+    def origin(self) -> Origin:
+        """Where its messages come from."""
+        return Origin("websocket", "127.0.0.1", socket=self.connection, pipe=self.connection)
+
     async def connect(self) -> None:
         """Connect, on the connection there is."""
         await self.send("/meta/connect", connectionType="websocket")
@@ -87,9 +92,7 @@ class Client:
         """Send one message and return its reply."""
         message = {"channel": channel, "clientId": self.session.id, "id": "1", **fields}
         batch = self.world.server.reader.read(json.dumps([message]).encode())
-        connection = self.connection
-        origin = Origin("websocket", "127.0.0.1", socket=connection, pipe=connection)
-        outcome = await self.world.server.pipeline.process(batch, origin, lambda *_: None)
+        outcome = await self.world.server.pipeline.process(batch, self.origin, lambda *_: None)
         await self.world.settle()
         return outcome.replies[0] if outcome.replies else Reply(successful=True)
 
@@ -117,7 +120,7 @@ class Client:
     async def lose_connection(self) -> None:
         """Cut the connection without a word."""
         if self.session.held is not None:
-            self.session.cancel_hold(self.session.held)
+            self.world.server.pipeline.connect.cancel(self.session, self.session.held, self.origin)
         self.world.server.lifecycle.detach(self.session, self.connection)
 
     async def come_back(self) -> None:
