@@ -183,9 +183,7 @@ class Pipeline:
     def _act(
         self, message: Message, session: ServerSession | None, batch: _Batch, reply: Reply, settling: list[Settle]
     ) -> Steps[Hold | None]:
-        if isinstance(message, Publish):
-            if session is None and message.client_id is not None:
-                raise RemoteError(402, (), "session_unknown")
+        if isinstance(message, Publish) and (session is not None or message.client_id is None):
             yield from self.publish.process(session or self._sessionless(batch.origin), message, reply)
         elif session is None:
             self._tell_unknown(message, reply)

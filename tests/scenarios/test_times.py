@@ -82,13 +82,21 @@ class TestExpiry:
             server.advance(HOLD_S + MAX_INTERVAL_S)
             assert server.sessions == 0
 
-    async def test_client_that_comes_back_is_told_why(self, scene: Scene) -> None:
-        async with scene("long-polling") as (server, world):
+    @pytest.mark.parametrize("transport", POLLING)
+    async def test_client_that_comes_back_is_told_why_whatever_it_sends(self, scene: Scene, transport: str) -> None:
+        async with scene(transport) as (server, world):
             client = await world.session()
             server.advance(MAX_INTERVAL_S)
-            reply = await client.connect()
-        assert reply["error"] == "402::session_unknown"
-        assert reply["ext"] == {"reason": "expired"}
+            replies = [
+                await client.connect(),
+                await client.subscribe("/a"),
+                await client.unsubscribe("/a"),
+                await client.publish("/a", 1),
+                await client.publish("/service/a", 1),
+                await client.disconnect(),
+            ]
+        for reply in replies:
+            assert (reply["error"], reply["ext"]) == ("402::session_unknown", {"reason": "expired"})
 
     @pytest.mark.parametrize("transport", PUSHING)
     async def test_connection_ends_with_its_session(self, scene: Scene, transport: str) -> None:
