@@ -24,6 +24,7 @@ from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import Broker, History
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.wire import Reader
+from bayeux_server.refusals import refuse_in_json
 from bayeux_server.request_log import RequestLog
 from bayeux_server.server.authorizer import AllowAll, Operation, SecurityPolicy
 from bayeux_server.server.bayeux_server import BayeuxServer
@@ -39,11 +40,11 @@ from bayeux_server.server.rules import ChannelRule, RulesPolicy
 from bayeux_server.server.session import Identity, Limits
 from bayeux_server.server.timers import Timers
 from bayeux_server.settings import Settings, SettingsError
-from bayeux_server.transports import publish_api
+from bayeux_server.transports import publish_openapi
 from bayeux_server.transports.context import TransportContext, WireSettings
 from bayeux_server.transports.mount import Mount
 from bayeux_server.transports.origins import OriginPolicy
-from bayeux_server.transports.publish_api import PublishApi
+from bayeux_server.transports.publish_api import PATH, PublishApi
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class BayeuxApp:
         self.web = web.Application(client_max_size=settings.limits.max_body_bytes)
         self.requests = RequestLog(core.clock, self.context.address, enabled=settings.log.requests)
         self.requests.add_to(self.web)
+        self.web.middlewares.append(refuse_in_json())
         self.web.add_routes(self.health.routes())
         self._cors = aiohttp_cors.setup(self.web)
         self._add_mount()
@@ -126,7 +128,7 @@ class BayeuxApp:
     def _add_publish_api(self) -> None:
         api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")
         self._add_api_routes([*api.routes(), *self.openapi.routes()])
-        self.openapi.add({publish_api.PATH: publish_api.describe()}, publish_api.schemas())
+        self.openapi.add({PATH: publish_openapi.describe()}, publish_openapi.schemas())
 
     def _add_extensions(self) -> None:
         host = Host(

@@ -9,6 +9,12 @@ from bayeux_server import __version__
 
 PATH: Final = "/api/openapi.json"
 
+_DESCRIPTION: Final = (
+    "A request refused as a whole is answered `error`, a code in capitals, and `message`, a sentence. So is one to an "
+    "address that is not described here (404 `NOT_FOUND`), one with a method that the address does not take (405 "
+    "`METHOD_NOT_ALLOWED`, with `Allow`), and one at which the server fails (500 `INTERNAL`)."
+)
+
 
 class OpenApi:
     """Collects paths and schemas, and serves them as OpenAPI 3.1 at ``/api/openapi.json``."""
@@ -16,7 +22,7 @@ class OpenApi:
     def __init__(self) -> None:
         self.document: dict[str, Any] = {
             "openapi": "3.1.0",
-            "info": {"title": "Bayeux server", "version": __version__},
+            "info": {"title": "Bayeux server", "version": __version__, "description": _DESCRIPTION},
             "paths": {},
             "components": {
                 "schemas": {},

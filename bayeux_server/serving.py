@@ -66,10 +66,11 @@ def _make_runner(app: BayeuxApp) -> web.AppRunner:
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether a record of aiohttp tells of an error of ours.
 
-    A request that is not HTTP is the peer's, and its text would quote the request: a JSONP address carries messages.
+    A request that is not HTTP, or whose body is not encoded as it says, is the peer's; and the text would quote the
+    request: a JSONP address carries messages.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, HttpProcessingError):
+    if not isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
         return True
     log.info("request.unreadable", reason=type(error).__name__)
     return False

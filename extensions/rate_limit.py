@@ -166,7 +166,8 @@ class RateLimit(Extension):
         """
         if session is None:
             return
-        scope = self._publish.refused_by(session, 1, *_ALL)
+        # Who publishes without a session has a stand-in of one message: its bucket would only push out others.
+        scope = self._publish.refused_by(session, 1, *(_ALL if session.is_open else _ALL[1:]))
         if scope is not None:
             self._refused.labels("publish", scope).inc()
             raise RemoteError(429, [message.channel.name], "too_many_publishes")

@@ -31,7 +31,8 @@ class Extension:
     """A server extension. Override what is needed; what is not overridden costs nothing.
 
     ``session`` is None where a message names no living session. At a handshake it is the session to be, not registered
-    yet.
+    yet; at a publish that names none (``POST /api/publish``) it is a stand-in, never registered, that has the
+    publisher's address and, if he proved one, identity.
     """
 
     name = "extension"

@@ -69,12 +69,14 @@ class _Batch(msgspec.Struct):
     Attributes:
         late: Called with the answer of a connect that was held.
         alone: Whether the message has no company.
+        stand_in: For the publishes that name no session, once there is one of them.
     """
 
     origin: Origin
     late: LateAnswer
     alone: bool
     outcome: Outcome
+    stand_in: ServerSession | None = None
 
 
 class Pipeline:
@@ -135,7 +137,7 @@ class Pipeline:
             if isinstance(message, Malformed):
                 _refuse_wire(reply, message.error)
             else:
-                yield from self._see_incoming(session, message)
+                yield from self._see_incoming(session, message, batch)
                 if session is not None and session.state is State.CLOSED:
                     session = None  # it ended while the extensions looked on, or by one of them
                 hold = yield from self._act(message, session, batch, reply, settling)
@@ -170,8 +172,10 @@ class Pipeline:
         batch.outcome.foreign = True
         return None
 
-    def _see_incoming(self, session: ServerSession | None, message: Message) -> Steps[None]:
+    def _see_incoming(self, session: ServerSession | None, message: Message, batch: _Batch) -> Steps[None]:
         is_publish = isinstance(message, Publish)
+        if is_publish and session is None and message.client_id is None:
+            session = self._stand_in(batch)
         hooks = self._core.hooks.incoming if is_publish else self._core.hooks.incoming_meta
         if hooks:
             yield from run(hooks, session, message)
@@ -184,7 +188,9 @@ class Pipeline:
         self, message: Message, session: ServerSession | None, batch: _Batch, reply: Reply, settling: list[Settle]
     ) -> Steps[Hold | None]:
         if isinstance(message, Publish) and (session is not None or message.client_id is None):
-            yield from self.publish.process(session or self._sessionless(batch.origin), message, reply)
+            if session is None and batch.origin.identity is not None:
+                session = self._stand_in(batch)
+            yield from self.publish.process(session, message, reply)
         elif session is None:
             self._tell_unknown(message, reply)
         elif isinstance(message, Handshake):
@@ -199,13 +205,13 @@ class Pipeline:
             self._lifecycle.end(session, Event.DISCONNECT, "disconnect")
         return None
 
-    def _sessionless(self, origin: Origin) -> ServerSession | None:
-        """Return a stand-in for a publisher that has no session but proved who it is, else None."""
-        if origin.identity is None:
-            return None
-        session = self._lifecycle.new_session(address=origin.address, transport=origin.transport)
-        session.identity = origin.identity
-        return session
+    def _stand_in(self, batch: _Batch) -> ServerSession:
+        """Return what stands in for a publisher's session: it says where he is, and who he proved to be."""
+        if batch.stand_in is None:
+            origin = batch.origin
+            batch.stand_in = self._lifecycle.new_session(address=origin.address, transport=origin.transport)
+            batch.stand_in.identity = origin.identity
+        return batch.stand_in
 
     def _tell_unknown(self, message: Message, reply: Reply) -> None:
         _refuse(reply, RemoteError(402, (), "session_unknown"))

@@ -37,6 +37,8 @@ async def read_body(request: web.Request) -> list[bytes]:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise BodyError("the body is too big", too_big=True) from None
+    except web.RequestPayloadError:
+        raise BodyError("the body is not encoded as its headers say") from None
     if request.content_type.lower() == "application/json":
         return [body]
     return form_messages(body.decode("utf-8", "surrogateescape"))
@@ -77,7 +79,10 @@ def refuse(context: TransportContext, error: BodyError | Overloaded) -> web.Resp
     """Return the refusal of a request, whole."""
     status, text = refusal(error, context.server.core.observer)
     retry = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return web.Response(status=status, text=text, headers={**_HEADERS, **retry})
+    response = web.Response(status=status, text=text, headers={**_HEADERS, **retry})
+    if isinstance(error, BodyError):
+        response.force_close()  # where the body ends is not known for sure
+    return response
 
 
 def read_batch(reader: Reader, bodies: list[bytes]) -> list[Incoming]:

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from bayeux_server.errors import RemoteError
+from bayeux_server.refusals import challenge
 from bayeux_server.server.session import Identity
 from channels.schema import SchemaViolationError, care_schemas, type_name
 from channels.services.caller import Reply
@@ -198,15 +199,10 @@ def _response(reply: Reply) -> web.Response:
 def _refusal(error: CareError) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     if error.status == 401:
-        headers["WWW-Authenticate"] = _challenge(str(error.body["reason"]))
+        headers |= challenge(str(error.body["reason"]))
     if error.status == 503:
         headers["Retry-After"] = "1"
     return _json(error.status, error.body, headers)
-
-
-def _challenge(reason: str) -> str:
-    """Return what to try instead, as RFC 6750 (3) has it: no error where nobody tried."""
-    return "Bearer" if reason == "token_missing" else f'Bearer error="invalid_token", error_description="{reason}"'
 
 
 def _json(status: int, body: Mapping[str, Any], headers: dict[str, str]) -> web.Response:

@@ -1,6 +1,7 @@
 """From a verified identity to the caller of an operation."""
 
 from bayeux_server.errors import RemoteError
+from bayeux_server.refusals import TOKEN_MISSING
 from bayeux_server.server.session import Identity
 from channels.policy import Principal
 from channels.services.caller import Caller
@@ -31,7 +32,7 @@ def caller_of(identity: Identity | None) -> Caller:
         UnauthenticatedError: If there is no identity, or it has no role that the care application knows.
     """
     if identity is None:
-        raise UnauthenticatedError("token_missing")
+        raise UnauthenticatedError(TOKEN_MISSING)
     try:
         person = person_named_by(identity)
     except RemoteError as error:

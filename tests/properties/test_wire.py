@@ -168,6 +168,21 @@ async def _post(server: LocalServer, http: aiohttp.ClientSession, body: bytes, k
         await response.read()
 
 
+async def _post_encoded(server: LocalServer, http: aiohttp.ClientSession, body: bytes) -> None:
+    for encoding in ("gzip", "deflate"):
+        for path in ("/bayeux", "/api/publish"):
+            headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+            async with http.post(server.base + path, data=body, headers=headers) as response:
+                assert response.status in (400, 422)
+                await response.read()
+
+
+async def _publish(server: LocalServer, http: aiohttp.ClientSession, body: bytes) -> None:
+    async with http.post(server.base + "/api/publish", data=body) as response:
+        assert response.status in (200, 413, 422)
+        await response.read()
+
+
 async def _get_script(server: LocalServer, http: aiohttp.ClientSession, body: bytes) -> None:
     url = f"{server.url}?jsonp=f&message={quote_from_bytes(body)}"
     async with http.get(URL(url, encoded=True)) as response:
@@ -214,7 +229,17 @@ _UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
-FEEDS: list[Feed] = [_post_json, _post_form, _get_script, _get_stream, _send_frames, _send_packed, _send_raw]
+FEEDS: list[Feed] = [
+    _post_json,
+    _post_form,
+    _post_encoded,
+    _publish,
+    _get_script,
+    _get_stream,
+    _send_frames,
+    _send_packed,
+    _send_raw,
+]
 
 
 class TestArbitraryBytes:

@@ -253,3 +253,30 @@ class TestRefusals:
         exchange = await bench.request(*messages)
         assert [reply["successful"] for reply in exchange.replies] == [False, True]
         assert [event["data"] for event in await client.events()] == ["good"]
+
+
+class TestWhoPublishes:
+    """What an extension learns of the publisher: its session, or a stand-in, or nothing."""
+
+    async def test_who_has_no_session_is_shown_by_address_and_identity(self, bench: Bench) -> None:
+        seen: list[ServerSession | None] = []
+
+        class Looking(Extension):
+            def incoming(self, session: ServerSession | None, message: Publish) -> None:
+                seen.append(session)
+
+        bench.server.add_extension(Looking())
+        sessions = len(bench.server.core.sessions)
+        await bench.request({"channel": "/a", "data": 1}, address="192.0.2.7", user="sarah")
+        await bench.request({"channel": "/a", "data": 1}, address="192.0.2.8")
+        await bench.request({"channel": "/a", "data": 1, "clientId": "made-up"})
+        assert [(each.address, each.user_id, each.is_open) for each in seen if each is not None] == [
+            ("192.0.2.7", "sarah", False),
+            ("192.0.2.8", None, False),
+        ]
+        assert seen[2:] == [None]
+        assert len(bench.server.core.sessions) == sessions
+
+    async def test_who_proved_nothing_is_nobody_to_the_policy(self, bench: Bench) -> None:
+        reply = (await bench.request({"channel": "/a", "data": 1})).reply
+        assert reply["error"] == "402::session_unknown"
