@@ -6,7 +6,7 @@ not give is a no, asked again after ``retry_s``.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -88,23 +88,29 @@ class Decisions:
         answer = self._of(permission, object_type, object_id).get(user_id)
         if answer is not None and answer[1] > self._now():
             return answer[0]
-        check = Check(user_id, permission, object_type, object_id)
-        allowed = self._checker.check_now(check)
-        if allowed is not None:
-            self._keep(check, allowed=allowed)
-        return allowed
+        return self.decide_all((user_id,), permission, object_type, object_id)[0]
 
     def decide_all(
-        self, user_ids: Iterable[str], permission: str, object_type: str, object_id: str
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
     ) -> list[bool | None]:
         """Return :meth:`decide` for many users and one object, in order: what they have in common is done once."""
         # Written out, as it is paid for every reader of every event.
         answers, now_s = self._of(permission, object_type, object_id), self._now()
-        return [
-            answer[0]
-            if (answer := answers.get(user_id)) is not None and answer[1] > now_s
-            else self.decide(user_id, permission, object_type, object_id)
+        decisions = [
+            answer[0] if (answer := answers.get(user_id)) is not None and answer[1] > now_s else None
             for user_id in user_ids
+        ]
+        if None not in decisions:
+            return decisions
+        cold = [user_id for user_id, decision in zip(user_ids, decisions, strict=True) if decision is None]
+        holders = self._checker.holders_now(cold, permission, object_type, object_id)
+        if holders is None:
+            return decisions
+        found = {user_id: user_id in holders for user_id in cold}
+        self._keep(found, permission, object_type, object_id)
+        return [
+            found[user_id] if decision is None else decision
+            for user_id, decision in zip(user_ids, decisions, strict=True)
         ]
 
     def _of(self, permission: str, object_type: str, object_id: str) -> Mapping[str, _Answer]:
@@ -198,7 +204,7 @@ class Decisions:
         answered = list(zip(suspects, answers, strict=True))
         for check, allowed in answered:
             self._suspects.pop(check, None)
-            self._keep(check, allowed=allowed)
+            self._keep({check.user_id: allowed}, *check[1:])
         for check, allowed in answered:
             if not allowed:
                 self._revoke(check)
@@ -237,20 +243,33 @@ class Decisions:
     def _keep_all(self, checks: Iterable[Check], answers: Iterable[bool] | None) -> None:
         if answers is None:
             for check in checks:
-                self._keep(check, allowed=False, for_s=self._retry_s)
+                self._keep({check.user_id: False}, *check[1:], for_s=self._retry_s)
             return
         for check, allowed in zip(checks, answers, strict=True):
-            self._keep(check, allowed=allowed)
+            self._keep({check.user_id: allowed}, *check[1:])
 
-    def _keep(self, check: Check, *, allowed: bool, for_s: float | None = None) -> None:
-        key = check[2:]
+    def _keep(
+        self,
+        found: Mapping[str, bool],
+        permission: str,
+        object_type: str,
+        object_id: str,
+        *,
+        for_s: float | None = None,
+    ) -> None:
+        """Keep what was found of users, by their ids."""
+        key = object_type, object_id
         answers = self._answers.get(key)
         if answers is None:
             if len(self._answers) >= self._max_objects:
                 del self._answers[next(iter(self._answers))]
             answers = self._answers[key] = {}
         lives_s = for_s if for_s is not None else self._watched_ttl_s if self._watched else self._ttl_s
-        answers.setdefault(check.permission, {})[check.user_id] = (allowed, self._now() + lives_s)
+        until_s = self._now() + lives_s
+        yes, no = (True, until_s), (False, until_s)
+        answers.setdefault(permission, {}).update(
+            (user_id, yes if allowed else no) for user_id, allowed in found.items()
+        )
 
 
 def _allowed(key: tuple[str, str], answers: _Answers) -> Iterator[Check]:

@@ -1,7 +1,9 @@
 """The embedded permission checker: the relations of our own database, held in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 import structlog
@@ -50,15 +52,21 @@ class EmbeddedChecker:
         """See :meth:`PermissionChecker.unready`."""
         return None if self._graph is not None else "relations not loaded"
 
-    def check_now(self, check: Check) -> bool | None:
-        """See :meth:`PermissionChecker.check_now`: always, while the relations are followed."""
-        return None if self._graph is None else self._graph.check(check)
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        """See :meth:`PermissionChecker.holders_now`: always, while the relations are followed."""
+        return None if self._graph is None else self._graph.holders(user_ids, permission, object_type, object_id)
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:
         """See :meth:`PermissionChecker.check_bulk`. There is one state, the newest; ``at_least`` changes nothing."""
         if self._graph is None:
             raise CheckerUnavailableError("relations not loaded")
-        return list(map(self._graph.check, checks))
+        asking: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+        for check in checks:
+            asking[check[1:]].add(check.user_id)
+        holders = {need: self._graph.holders(user_ids, *need) for need, user_ids in asking.items()}
+        return [check.user_id in holders[check[1:]] for check in checks]
 
     async def _follow(self, watcher: Watcher, read_once: asyncio.Event) -> None:
         while True:

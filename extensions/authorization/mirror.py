@@ -1,7 +1,8 @@
 """Brings the relations of our database into SpiceDB, for installations where nobody else does."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 import structlog
@@ -104,9 +105,11 @@ class MirroredChecker:
         """See :meth:`PermissionChecker.unready`."""
         return self._checker.unready()
 
-    def check_now(self, check: Check) -> bool | None:
-        """See :meth:`PermissionChecker.check_now`."""
-        return self._checker.check_now(check)
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        """See :meth:`PermissionChecker.holders_now`."""
+        return self._checker.holders_now(user_ids, permission, object_type, object_id)
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:
         """See :meth:`PermissionChecker.check_bulk`."""

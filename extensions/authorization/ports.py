@@ -1,6 +1,7 @@
 """What the server needs of something that knows permissions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 from bayeux_server.errors import BayeuxError
@@ -50,8 +51,10 @@ class PermissionChecker(Protocol):
     def unready(self) -> str | None:
         """Return why it cannot answer now, None if it can."""
 
-    def check_now(self, check: Check) -> bool | None:
-        """Return the answer if it takes no I/O; None if it must be asked for."""
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        """Return those of the users who have the permission if that takes no I/O; None if it must be asked for."""
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:
         """Return the answers, in order.

@@ -6,7 +6,8 @@ when its peer has vanished without a word.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final
 
@@ -92,8 +93,10 @@ class SpiceDBChecker:
         """See :meth:`PermissionChecker.unready`."""
         return self._reason
 
-    def check_now(self, check: Check) -> bool | None:
-        """See :meth:`PermissionChecker.check_now`: never, the answers are elsewhere."""
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        """See :meth:`PermissionChecker.holders_now`: never, the answers are elsewhere."""
         return None
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:

@@ -113,7 +113,7 @@ class CareViews:
             ]
         return verdicts
 
-    def _decided(self, need: Need, user_ids: Iterable[str]) -> list[bool | None]:
+    def _decided(self, need: Need, user_ids: Collection[str]) -> list[bool | None]:
         if need.permission in ASKED:
             return self._decisions.decide_all(user_ids, *need)
         # What remains follows from who asks, and is never cold.

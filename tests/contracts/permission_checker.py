@@ -80,6 +80,17 @@ class PermissionCheckerContract:
         assert await clinic.allowed(*questions) == [bool(n % 3) for n in range(450)]
         assert await clinic.allowed() == []
 
+    async def test_who_asks_beside_others_is_answered_as_alone(self, clinic: Rig) -> None:
+        questions = [
+            Check(user, permission, "task", number)
+            for permission in ("view", "edit", "view_phi")
+            for user in ("sarah", "chen", "rita", "omar", "stranger")
+            for number in ("1", "2")
+        ]
+        alone = [(await clinic.allowed(question))[0] for question in questions]
+        assert await clinic.allowed(*questions) == alone
+        assert len({*alone}) == 2
+
     async def test_what_is_unknown_is_a_no(self, clinic: Rig) -> None:
         assert await clinic.allowed(
             Check("sarah", "view", "task", "99"),

@@ -32,7 +32,7 @@ class TestEmbeddedChecker(PermissionCheckerContract):
         return Rig(EmbeddedChecker(packaged_schema(), source, retry_s=0), source.write)
 
     async def test_it_answers_at_once(self, clinic: Rig) -> None:
-        assert clinic.checker.check_now(Check("sarah", "view", "task", "1")) is True
+        assert clinic.checker.holders_now(("omar", "rita", "chen"), "edit", "task", "1") == {"omar", "chen"}
 
     async def test_a_broken_stream_is_read_anew(self, clinic: Rig, source: MemoryRelations) -> None:
         await source.break_stream()
@@ -42,7 +42,7 @@ class TestEmbeddedChecker(PermissionCheckerContract):
     async def test_while_the_source_cannot_be_read_it_answers_nothing(self, rig: Rig, source: MemoryRelations) -> None:
         source.readable = False
         await rig.checker.start(rig.watcher)
-        assert rig.checker.check_now(Check("sarah", "view", "task", "1")) is None
+        assert rig.checker.holders_now(("sarah",), "view", "task", "1") is None
         with pytest.raises(CheckerUnavailableError):
             await rig.allowed(Check("sarah", "view", "task", "1"))
         source.readable = True

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import compress
 
 from hypothesis import given, settings
@@ -71,9 +72,13 @@ class GrantingChecker:
         """Always ready."""
         return None
 
-    def check_now(self, check: Check) -> bool | None:
-        """See :meth:`PermissionChecker.check_now`."""
-        return (check.user_id, check[1:]) in self.grants if self._at_once and self.answers else None
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        """See :meth:`PermissionChecker.holders_now`."""
+        if not (self._at_once and self.answers):
+            return None
+        return {each for each in user_ids if (each, (permission, object_type, object_id)) in self.grants}
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:
         """See :meth:`PermissionChecker.check_bulk`."""

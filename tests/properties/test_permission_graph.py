@@ -40,6 +40,8 @@ definition task {
 }
 """)
 
+USERS = ("user0", "user1", "user2")
+
 
 def _relations(schema: Schema) -> st.SearchStrategy[list[Relation]]:
     """Any relations the schema admits, over three objects of each type; objects only point to later ones.
@@ -72,11 +74,11 @@ def _lead(relation: Relation) -> bool:
 
 def _questions(schema: Schema) -> list[Check]:
     return [
-        Check(f"user{user}", name, object_type, f"{object_type}{number}")
+        Check(user, name, object_type, f"{object_type}{number}")
         for object_type, definition in schema.definitions.items()
         for name in (*definition.permissions, *definition.relations)
         for number in range(3)
-        for user in range(3)
+        for user in USERS
     ]
 
 
@@ -99,6 +101,7 @@ def test_the_embedded_graph_agrees_with_spicedb(spicedb_server: SpiceDB, schema:
     def agree(relations: list[Relation]) -> None:
         graph = RelationGraph(schema, relations)
         ours = list(map(graph.check, _questions(schema)))
+        assert ours == [each.user_id in graph.holders(USERS, *each[1:]) for each in _questions(schema)]
         assert ours == asyncio.run(_answers_of_spicedb(spicedb_server, schema, relations))
 
     agree()

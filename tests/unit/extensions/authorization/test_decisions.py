@@ -1,7 +1,8 @@
 """Decisions: how long they live, what ends them, and that not knowing is a no."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Set as AbstractSet
 
 import pytest
 
@@ -20,6 +21,8 @@ class ScriptedChecker:
         self.allowed: set[Check] = set()
         self.asked: list[tuple[list[Check], str | None]] = []
         self.fails = False
+        self.at_once = False
+        self.asked_now: list[tuple[str, ...]] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
@@ -34,8 +37,13 @@ class ScriptedChecker:
     def unready(self) -> str | None:
         return "scripted" if self.fails else None
 
-    def check_now(self, check: Check) -> bool | None:
-        return None
+    def holders_now(
+        self, user_ids: Collection[str], permission: str, object_type: str, object_id: str
+    ) -> AbstractSet[str] | None:
+        if not self.at_once:
+            return None
+        self.asked_now.append(tuple(user_ids))
+        return {each for each in user_ids if Check(each, permission, object_type, object_id) in self.allowed}
 
     async def check_bulk(self, checks: Sequence[Check], *, at_least: str | None = None) -> list[bool]:
         self.asked.append((list(checks), at_least))
@@ -94,6 +102,16 @@ class TestAsking:
         assert rig.decisions.decide_all(users, *SARAH[1:]) == [None, None, False]
         rig.decisions.changed(frozenset({("task", "1")}), NONE, None)
         assert rig.decisions.decide_all(users, *SARAH[1:]) == [None, None, None]
+
+    async def test_the_cold_among_many_are_asked_about_in_one_go_and_once(self, rig: Rig) -> None:
+        rig.checker.at_once, rig.checker.allowed = True, {SARAH, SARAH._replace(user_id="omar")}
+        assert rig.decisions.decide(*SARAH) is True
+        for _ in range(2):
+            assert rig.decisions.decide_all(("chen", "sarah", "omar"), *SARAH[1:]) == [False, True, True]
+        assert rig.checker.asked_now == [("sarah",), ("chen", "omar")]
+        rig.decisions.changed(frozenset({("task", "1")}), NONE, None)
+        rig.checker.allowed = {SARAH}
+        assert rig.decisions.decide_all(("chen", "sarah", "omar"), *SARAH[1:]) == [False, True, False]
 
     async def test_whoever_asks_in_one_turn_asks_together_and_nothing_twice(self, rig: Rig) -> None:
         rig.checker.gate.clear()

@@ -15,6 +15,13 @@ class TestRelationGraph:
         joined = [*ring, relation("group:b#member@user:u")]
         assert RelationGraph(schema, joined).check(Check("u", "member", "group", "a"))
 
+    def test_cycles_end_for_many_who_ask_together(self) -> None:
+        schema = parse_schema("definition user {}\ndefinition group {\nrelation member: user | group#member\n}")
+        ring = ("group:a#member@group:b#member", "group:b#member@group:a#member", "group:b#member@user:u")
+        graph = RelationGraph(schema, [*map(relation, ring), relation("group:a#member@user:v")])
+        assert graph.holders(("u", "v", "w"), "member", "group", "a") == {"u", "v"}
+        assert graph.holders(("u", "v", "w"), "member", "group", "b") == {"u", "v"}
+
     def test_relations_the_schema_has_no_place_for_are_left_out_and_counted(self) -> None:
         graph = RelationGraph(packaged_schema())
         assert graph.apply(touch("task:1#owner@user:u", "task:1#assignee@team:t")) == {("task", "1")}
