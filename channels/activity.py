@@ -5,7 +5,6 @@ from functools import singledispatch
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from channels.subjects import MemberContacted, NoteAdded, SubjectRecord
 from channels.tasks.events import ASSIGNED, COMPLETED, CREATED, DELETED, UPDATED, TaskEvent
@@ -33,6 +32,7 @@ class Activity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         event_id: The same as ``id``: every event has one.
         team_id: Whose feed it is in.
+        version: The task's; missing if it is not about a task.
         member_id: Whom it is about; who may not see their PHI gets the entry redacted.
         action_description: Lower-case words; names are in ``actor``, ``subject`` and ``details``.
     """
@@ -45,6 +45,7 @@ class Activity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: Subject
     action_description: str
     timestamp: str
+    version: int | None = None
     member_id: str | None = None
     details: dict[str, Any] | None = None
 
@@ -57,6 +58,7 @@ _OF_EVENT: Final[Mapping[str, tuple[ActivityType, str]]] = {
     COMPLETED: ("task_completed", "completed task"),
     DELETED: ("task_updated", "deleted task"),
 }
+_TO_YOU: Final = "assigned task to you"
 
 
 @singledispatch
@@ -90,6 +92,7 @@ def _of_task(event: TaskEvent) -> Activity | None:
         subject=Subject("task", task.id, task.title or task.id),
         action_description=description,
         timestamp=event.timestamp,
+        version=event.version,
         member_id=task.member_id or None,
         details=details or None,
     )
@@ -135,11 +138,18 @@ def preview(text: str) -> str:
     return line if len(line) <= PREVIEW_CHARACTERS else line[:PREVIEW_CHARACTERS] + "..."
 
 
-def as_seen_by(activity: Activity, user_id: str) -> Activity:
-    """Return the entry in the words for one reader: "assigned task to you", as in the design's example."""
-    if activity.type == "task_assigned" and (activity.details or {}).get("assigned_to") == user_id:
-        return replace(activity, action_description="assigned task to you")
-    return activity
+def addressee_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the one reader who has words of their own for an entry of the feed: who was given the task. Or None."""
+    details = entry.get("details")
+    if entry.get("type") != "task_assigned" or not isinstance(details, Mapping):
+        return None
+    assignee = details.get("assigned_to")
+    return assignee if isinstance(assignee, str) else None
+
+
+def in_words_for(user_id: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an entry in the words for one reader: "assigned task to you", as in the design's example."""
+    return {**entry, "action_description": _TO_YOU} if addressee_of(entry) == user_id else entry
 
 
 def _id(cause_id: str) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bayeux_server.server.clock import Clock
-from channels.activity import Activity, as_seen_by
+from channels.activity import in_words_for
 from channels.policy import view_team
 from channels.services.caller import Caller, NewId, Reply
 from channels.services.errors import NotFoundError
 from channels.services.pages import page, place_of
 from channels.services.presenter import Document, Presenter, document_of
 from channels.stores.port import CareStore
-from channels.stores.records import Below, Positioned
+from channels.stores.records import Below
 from channels.timestamps import iso_utc_ms
 
 _PAGE: Final = 50
@@ -39,7 +39,7 @@ class Feeds:
         found = await self._store.activity(
             body["team_id"], types=body.get("type", ()), before=_before(body, "body.activity.list"), limit=limit
         )
-        documents = [_in_words_for(caller, each) for each in found]
+        documents = [in_words_for(caller.user.user_id, document_of(each.document)) for each in found]
         return _page(found, await self._presenter.shown(caller, "activity", documents), limit)
 
     async def notifications(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
@@ -74,11 +74,6 @@ class Feeds:
 def _before(body: Mapping[str, Any], schema: str) -> int | None:
     cursor = body.get("before")
     return place_of(cursor, Below, schema=schema, field="before").position if cursor else None
-
-
-def _in_words_for(caller: Caller, entry: Positioned) -> Document:
-    activity = entry.document
-    return document_of(as_seen_by(activity, caller.user.user_id) if isinstance(activity, Activity) else activity)
 
 
 def _page(found: Any, shown: list[Document | None], limit: int) -> Reply:

@@ -22,6 +22,7 @@ from extensions.authorization.ports import Check
 from extensions.authorization.revocation import Revocations
 from extensions.authorization.security import CareSecurity
 from extensions.authorization.views import CareViews
+from extensions.authorization.wording import InReadersWords
 from extensions.presence import PRESENCE
 from extensions.presence.editors import EditorsOnly
 
@@ -70,6 +71,7 @@ class AuthorizationExtension(Extension):
         core.policy = CareSecurity(core.policy, decisions)
         for root in sorted(CARE_ROOTS):
             server.set_view_policy(f"/{root}/**", self._views)
+        server.set_view_policy("/activity_feed/**", InReadersWords(self._views))
         core.on_subscribed += [event_types.subscribed, revocations.subscribed]
         core.on_unsubscribed += [event_types.unsubscribed, revocations.unsubscribed]
 

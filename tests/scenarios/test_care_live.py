@@ -80,7 +80,20 @@ class TestAChangedTask:
             FEED: "task_assigned",
             MIKES: "notification.task_assigned",
         }
-        assert len({event["version"] for channel, event in arrived.items() if channel not in (FEED, MIKES)}) == 1
+        assert {event["version"] for event in arrived.values()} == {2}
+
+    async def test_is_told_in_the_same_words_live_and_over_http_to_each_reader(self, world: CareWorld) -> None:
+        task = await world.task()
+        pages = {user.user_id: await world.page(user, FEED) for user in (MIKE, SARAH, RITA)}
+        path = f"/api/tasks/{task['id']}/assign"
+        assert (await world.ask("POST", path, body={"assigned_to": MIKE.user_id})).status == 200
+        words = {}
+        for user in (MIKE, SARAH, RITA):
+            live = await next_event(pages[user.user_id], "task_assigned")
+            [stored, _] = (await world.ask("GET", f"/api/activity?team_id={EAST}", user)).body["items"]
+            assert live == stored
+            words[user] = live["action_description"]
+        assert words == {MIKE: "assigned task to you", SARAH: "assigned task", RITA: "assigned task"}
 
     async def test_that_moves_to_somebody_else_leaves_the_list_it_was_on(self, world: CareWorld) -> None:
         task = await world.task(assigned_to=MIKE.user_id)

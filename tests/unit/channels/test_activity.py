@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from channels.activity import Activity, activity_of, as_seen_by, preview
+from channels.activity import Activity, activity_of, addressee_of, in_words_for, preview
 from channels.schema import check
+from channels.services.presenter import document_of
 from channels.subjects import MemberContacted, NoteAdded, SubjectRecord
 from channels.tasks.changes import TaskChanges, assigned, completed, deleted, updated
 from channels.tasks.events import TaskEvent, event_of
@@ -98,11 +99,17 @@ class TestActivityOf:
             activity_of("task.created")  # type: ignore[arg-type]
 
 
-class TestAsSeenBy:
+class TestInWordsFor:
     def test_the_assignee_reads_that_it_was_assigned_to_them(self) -> None:
-        found = entry(of_change(TASK, assigned(TASK, MIKE, reason=None, by=SARAH, at=at(1))))
-        assert as_seen_by(found, "cc_789").action_description == "assigned task to you"
-        assert as_seen_by(found, "cc_456") is found
+        found = document_of(entry(of_change(TASK, assigned(TASK, MIKE, reason=None, by=SARAH, at=at(1)))))
+        assert in_words_for("cc_789", found) == {**found, "action_description": "assigned task to you"}
+        assert in_words_for("cc_456", found) is found
+
+    @pytest.mark.parametrize(
+        "entry", [{}, {"type": "task_assigned"}, {"type": "task_assigned", "details": {"assigned_to": 7}}]
+    )
+    def test_an_entry_that_names_no_assignee_has_words_for_nobody_alone(self, entry: dict[str, Any]) -> None:
+        assert addressee_of(entry) is None
 
 
 class TestPreview:
