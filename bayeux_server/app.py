@@ -49,6 +49,7 @@ from bayeux_server.transports.publish_api import PATH, PublishApi
 log = structlog.get_logger()
 
 _BAYEUX_HEADERS: Final = ("Accept", "Authorization", "Content-Type", "Pragma", "X-Requested-With")
+_API_HEADERS: Final = ("If-Match", "Idempotency-Key", "Bayeux-Client-Id")
 
 EXTENSION_GROUP: Final = "bayeux_server.extensions"
 
@@ -113,7 +114,7 @@ class BayeuxApp:
 
     def _add_api_routes(self, routes: Iterable[web.RouteDef]) -> None:
         methods = ("GET", "POST", "PATCH", "PUT", "DELETE")
-        self._add_shared_routes(routes, methods=methods, headers=(*_BAYEUX_HEADERS, "If-Match", "Idempotency-Key"))
+        self._add_shared_routes(routes, methods=methods, headers=(*_BAYEUX_HEADERS, *_API_HEADERS))
 
     def _add_shared_routes(
         self, routes: Iterable[web.RouteDef], *, methods: Sequence[str], headers: Sequence[str]

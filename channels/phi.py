@@ -86,6 +86,7 @@ TASK_EVENT: Final = Shape(
         "task": TASK,
         "changed_fields": _CHANGED_FIELDS,
         "changed_by": ACTOR,
+        "changed_in": IDENTIFIER,
         "previous_assigned_to": IDENTIFIER,
         "previous_team_id": IDENTIFIER,
         "resolution": CODE,

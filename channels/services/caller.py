@@ -13,10 +13,14 @@ Question = tuple[str, str, str, str]
 
 
 class Caller(NamedTuple):
-    """A verified user: how events name them, and by what they are judged."""
+    """A verified user: how events name them, and by what they are judged.
+
+    ``session`` is a name for the session they call from, if that is known.
+    """
 
     user: User
     principal: Principal
+    session: str | None = None
 
 
 class Reply(NamedTuple):

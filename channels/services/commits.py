@@ -20,16 +20,18 @@ def commit_of_change(
     *,
     event_id: str,
     by: User,
+    changed_in: str | None = None,
     message: str | None = None,
     resolved: Resolved | None = None,
     reply: StoredReply | None = None,
 ) -> Commit:
     """Return what a change of a task writes: the task, its version, its event, and what follows from the event.
 
-    ``before`` is None for a task that was created; ``message`` is for who is notified.
+    ``before`` is None for a task that was created; ``changed_in`` names the session it was changed in; ``message`` is
+    for who is notified.
     """
     resolution = (resolved.resolution.value, resolved.conflict_id) if resolved else None
-    event = event_of(before, after, event_id=event_id, by=by, resolution=resolution)
+    event = event_of(before, after, event_id=event_id, by=by, changed_in=changed_in, resolution=resolution)
     activity, notification = activity_of(event), notification_of(event, message)
     return Commit(
         write=TaskWrite(task=after, expected_version=before.version if before else 0),

@@ -105,7 +105,13 @@ class TaskChanging:
         )
         reply = once.reply(201, task, at)
         commit = commit_of_change(
-            None, task, event_id=self._new_id("ev"), by=caller.user, message=new.message, reply=reply
+            None,
+            task,
+            event_id=self._new_id("ev"),
+            by=caller.user,
+            changed_in=caller.session,
+            message=new.message,
+            reply=reply,
         )
         try:
             await self._store.commit(commit)
@@ -197,6 +203,7 @@ class TaskChanging:
                 after,
                 event_id=self._new_id("ev"),
                 by=caller.user,
+                changed_in=caller.session,
                 message=change.message,
                 resolved=resolved,
                 reply=reply,

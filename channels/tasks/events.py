@@ -50,6 +50,7 @@ class TaskEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         previous_assigned_to: Who had the task before, when that changed: they are told too.
         previous_team_id: Likewise the team.
         resolution: How a conflict was resolved by this change, with ``conflict_id``.
+        changed_in: A name for the session it was changed in, if that is known: the one that needs no warning.
     """
 
     event_id: str
@@ -63,6 +64,7 @@ class TaskEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     resolution: str | UnsetType = UNSET
     conflict_id: str | UnsetType = UNSET
     changed_by: User
+    changed_in: str | UnsetType = UNSET
     timestamp: str
 
 
@@ -70,8 +72,11 @@ class _ForeignEvent(TaskEvent, frozen=True, kw_only=True, omit_defaults=True):
     task: TaskFields
 
 
-class BaseMoved(Struct, frozen=True, kw_only=True, tag_field="type", tag="task.base_moved"):
-    """Tells a session that is editing ``base_version`` that there is a newer one, before it saves."""
+class BaseMoved(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="task.base_moved"):
+    """Tells a session that is editing ``base_version`` that there is a newer one, before it saves.
+
+    Not the session ``changed_in``, which made it.
+    """
 
     event_id: str
     task_id: str
@@ -79,11 +84,18 @@ class BaseMoved(Struct, frozen=True, kw_only=True, tag_field="type", tag="task.b
     base_version: int
     changed_fields: tuple[str, ...]
     changed_by: User
+    changed_in: str | UnsetType = UNSET
     timestamp: str
 
 
 def event_of(
-    before: Task | None, after: Task, *, event_id: str, by: User, resolution: tuple[str, str] | None = None
+    before: Task | None,
+    after: Task,
+    *,
+    event_id: str,
+    by: User,
+    changed_in: str | None = None,
+    resolution: tuple[str, str] | None = None,
 ) -> TaskEvent:
     """Return the one event that tells of a change; its time is ``after.last_modified_at``.
 
@@ -104,6 +116,7 @@ def event_of(
         resolution=how,
         conflict_id=conflict_id,
         changed_by=by,
+        changed_in=changed_in or UNSET,
         timestamp=after.last_modified_at,
     )
 
@@ -117,6 +130,7 @@ def base_moved(event: TaskEvent, base_version: int) -> BaseMoved:
         base_version=base_version,
         changed_fields=event.changed_fields or (),
         changed_by=event.changed_by,
+        changed_in=event.changed_in,
         timestamp=event.timestamp,
     )
 

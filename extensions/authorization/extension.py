@@ -90,7 +90,7 @@ class AuthorizationExtension(Extension):
         if presence is not None:
             presence.service.may_edit = self._may_edit
             presence.views = self._views
-            self._server.set_view_policy("/task/*", EditorsOnly(presence.is_editing, then=self._views))
+            self._server.set_view_policy("/task/*", EditorsOnly(presence.is_warned, then=self._views))
             if auditor is not None:
                 presence.service.audit = auditor.taken_over
         await self._decisions.start()

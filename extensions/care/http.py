@@ -21,6 +21,8 @@ from extensions.care.remote_calls import UnavailableError, checked_key
 log = structlog.get_logger()
 
 KEY_HEADER: Final = "Idempotency-Key"
+#: Names the page's Bayeux session, which is then not warned of its own change.
+CLIENT_HEADER: Final = "Bayeux-Client-Id"
 #: ``"7"``, and FHIR's ``W/"7"``.
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
 _MAX_BODY_BYTES: Final = 262_144
@@ -97,7 +99,7 @@ class CareApi:
         return handle
 
     async def _run(self, call: Call, request: web.Request) -> Reply:
-        caller = caller_of(await self._identity(request))
+        caller = caller_of(await self._identity(request), request.headers.get(CLIENT_HEADER))
         schema = f"body.{call.operation}"
         body = await _json_body(request, schema) if call.has_body else _query(request, schema)
         body = _with_path(body, request.match_info, schema)

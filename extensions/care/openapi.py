@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from channels.schema import care_schemas
 from extensions.care.answers import ANSWERS, ref
-from extensions.care.http import CALLS, KEY_HEADER, Call
+from extensions.care.http import CALLS, CLIENT_HEADER, KEY_HEADER, Call
 
 _REF: Final = re.compile(r"urn:care:([^#]+)(?:#(.*))?")
 _REFUSALS: Final[Mapping[str, str]] = {
@@ -84,6 +84,12 @@ def _parameters(call: Call, schema: Mapping[str, Any], in_path: list[str]) -> It
             "in": "header",
             "description": 'The version the request is based on, such as "7" or W/"7".',
             "schema": {"type": "string", "pattern": r'^(W/)?"[1-9]\d{0,8}"$'},
+        }
+        yield {
+            "name": CLIENT_HEADER,
+            "in": "header",
+            "description": "The clientId of the page's Bayeux session: it gets no task.base_moved of this change.",
+            "schema": {"type": "string"},
         }
     if call.method != "GET":
         yield {"name": KEY_HEADER, "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}}

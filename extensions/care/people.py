@@ -7,7 +7,7 @@ from channels.policy import Principal
 from channels.services.caller import Caller
 from channels.services.errors import CareError
 from channels.tasks.model import User
-from extensions.presence.people import person_named_by
+from extensions.presence.people import person_named_by, presence_id
 
 
 class UnauthenticatedError(CareError):
@@ -25,8 +25,8 @@ class UnauthenticatedError(CareError):
         super().__init__(reason=reason)
 
 
-def caller_of(identity: Identity | None) -> Caller:
-    """Return who calls.
+def caller_of(identity: Identity | None, session_id: str | None = None) -> Caller:
+    """Return who calls, and from which session if its id is given.
 
     Raises:
         UnauthenticatedError: If there is no identity, or it has no role that the care application knows.
@@ -38,4 +38,5 @@ def caller_of(identity: Identity | None) -> Caller:
     except RemoteError as error:
         raise UnauthenticatedError("role_missing") from error
     user = User(person.user_id, person.user_name, person.user_role, person.avatar_url)
-    return Caller(user, Principal(person.user_id, identity.roles))
+    session = presence_id(session_id) if session_id else None
+    return Caller(user, Principal(person.user_id, identity.roles), session)

@@ -52,7 +52,7 @@ def _handler(service: CareService, operation: str) -> Callable[[RemoteCall], Awa
 
 
 async def _call(service: CareService, operation: str, call: RemoteCall) -> object:
-    caller = caller_of(call.session.identity)
+    caller = caller_of(call.session.identity, call.session.id)
     body = {} if call.data is None else call.data
     key = None
     if isinstance(body, dict) and KEY in body:

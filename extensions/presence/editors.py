@@ -1,4 +1,4 @@
-"""``task.base_moved`` goes to those who edit the task, and to nobody else."""
+"""``task.base_moved`` goes to those who edit the task, but for the session that changed it, and to nobody else."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
@@ -14,33 +14,36 @@ _MARK = b"task.base_moved"
 class _Typed(msgspec.Struct):
     type: str
     task_id: str
+    changed_in: str | None = None
 
 
 class EditorsOnly:
     """A view policy that narrows the audience of ``task.base_moved`` to editing sessions before another divides it.
 
     Args:
-        is_editing: Such as :meth:`extensions.presence.extension.PresenceExtension.is_editing`.
+        is_warned: Such as :meth:`extensions.presence.extension.PresenceExtension.is_warned`.
         then: Who divides what is left; None shows it whole.
     """
 
-    def __init__(self, is_editing: Callable[[ServerSession, str], bool], then: ViewPolicy | None = None) -> None:
-        self._is_editing = is_editing
+    def __init__(
+        self, is_warned: Callable[[ServerSession, str, str | None], bool], then: ViewPolicy | None = None
+    ) -> None:
+        self._is_warned = is_warned
         self._then = then
 
     def views(
         self, publication: Publication, audience: Collection[ServerSession]
     ) -> Sequence[View] | Awaitable[Sequence[View]]:
         """Return the views; of anything else than ``task.base_moved`` all of the other policy's."""
-        task_id = _moved_task(publication.data)
-        if task_id is not None:
-            audience = [session for session in audience if self._is_editing(session, task_id)]
+        moved = _moved(publication.data)
+        if moved is not None:
+            audience = [each for each in audience if self._is_warned(each, moved.task_id, moved.changed_in)]
         if self._then is None:
             return [(publication, audience)]
         return self._then.views(publication, audience)
 
 
-def _moved_task(data: bytes) -> str | None:
+def _moved(data: bytes) -> _Typed | None:
     # The search is a hundred times cheaper than decoding, and nearly always the end of it.
     if _MARK not in data:
         return None
@@ -48,4 +51,4 @@ def _moved_task(data: bytes) -> str | None:
         found = msgspec.json.decode(data, type=_Typed)
     except msgspec.ValidationError:
         return None
-    return found.task_id if found.type == _MARK.decode() else None
+    return found if found.type == _MARK.decode() else None

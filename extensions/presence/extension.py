@@ -101,6 +101,10 @@ class PresenceExtension(Extension):
         state = None if presence is None else presence.states.get(task_id)
         return state in {PresenceState.EDITING, PresenceState.TYPING}
 
+    def is_warned(self, session: ServerSession, task_id: str, changed_in: str | None) -> bool:
+        """Say whether a session edits the task, and is not the one whose own change moved it on."""
+        return self.is_editing(session, task_id) and presence_id(session.id) != changed_in
+
     async def start(self) -> None:
         """Listen to subscriptions and ends of sessions, and begin to sweep."""
         core = self._server.core
@@ -139,7 +143,7 @@ class PresenceExtension(Extension):
             raise RemoteError(403, [message.task_id], "presence_denied")
         if _is_over(session):
             return None
-        presence = self.sessions.add(session, presence_id(session))
+        presence = self.sessions.add(session, presence_id(session.id))
         self._connections.look(session)
         async with self._turn(session):
             if _is_over(session):

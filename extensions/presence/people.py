@@ -31,9 +31,9 @@ def person_named_by(identity: Identity | None) -> Person:
     return Person(identity.user_id, name, role, _text(claims, "avatar_url") or _text(claims, "picture"))
 
 
-def presence_id(session: ServerSession) -> str:
-    """Return a name for the session that may be stored: its own id is a secret, and this does not lead back to it."""
-    return blake2s(session.id.encode(), digest_size=16, person=b"presence").hexdigest()
+def presence_id(session_id: str) -> str:
+    """Return a name for a session that may be stored and told: its id is secret, and this does not lead back to it."""
+    return blake2s(session_id.encode(), digest_size=16, person=b"presence").hexdigest()
 
 
 def _role(identity: Identity) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from channels.schema import check
 from tests.support.care_world import (
     EAST,
     EVE,
@@ -131,6 +132,27 @@ class TestAChangedTask:
             seen = [(await next_event(page, "task.updated"))["version"] for _ in range(2)]
             assert seen == [2, 3]
             assert "task.base_moved" not in [event["type"] for event in heard(page)]
+
+    @pytest.mark.parametrize("road", ["http", "remote call"])
+    async def test_warns_the_other_tabs_of_who_changed_it_and_not_the_one_it_was_changed_in(
+        self, world: CareWorld, road: str
+    ) -> None:
+        task = await world.task()
+        channel, path = f"/task/{task['id']}", f"/api/tasks/{task['id']}"
+        tab, other_tab = await world.page(SARAH, channel), await world.page(SARAH, channel)
+        for page in (tab, other_tab):
+            joined = {"type": "presence.user_joined", "task_id": task["id"], "state": "editing"}
+            assert (await world.call(page, "/service/presence", joined))["successful"]
+        body = {"version": 1, "changes": {"notes": "Changed in this tab"}}
+        if road == "http":
+            assert (await world.ask("PATCH", path, body=body, Bayeux_Client_Id=str(tab.id))).status == 200
+        else:
+            await tab.peer.request(tab.message("/service/task/update", data={"task_id": task["id"], **body}))
+        warning = await next_event(other_tab, "task.base_moved")
+        check("task.base_moved", warning)
+        assert (warning["version"], warning["changed_by"]["user_id"]) == (2, SARAH.user_id)
+        await world.change({**task, "version": 2}, MIKE, notes="Again")
+        assert (await next_event(tab, "task.base_moved"))["version"] == 3
 
 
 class TestEventTypes:

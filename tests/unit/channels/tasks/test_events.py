@@ -92,9 +92,10 @@ class TestBaseMoved:
     def test_tells_an_editor_what_changed_under_them(self) -> None:
         task = new_task()
         after = updated(task, TaskChanges(notes="x"), by=MIKE, at=at(1))
-        event = event_of(task, after, event_id="ev_1", by=MIKE)
+        event = event_of(task, after, event_id="ev_1", by=MIKE, changed_in="s1")
         document = msgspec.to_builtins(base_moved(event, 1))
         check("task.base_moved", document)
+        assert document["changed_in"] == "s1"
         assert (document["base_version"], document["version"], document["changed_fields"]) == (1, 2, ("notes",))
 
     @pytest.mark.parametrize("fields", [("notes",), ()])

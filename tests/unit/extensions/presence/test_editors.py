@@ -30,7 +30,7 @@ async def sessions() -> list[ServerSession]:
 
 class TestEditorsOnly:
     async def test_only_editing_sessions_are_told_that_the_task_moved(self, sessions: list[ServerSession]) -> None:
-        policy = EditorsOnly(lambda session, task_id: session is sessions[1] and task_id == "task_1")
+        policy = EditorsOnly(lambda session, *_: session is sessions[1])
         assert policy.views(MOVED, sessions) == [(MOVED, [sessions[1]])]
 
     @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ class TestEditorsOnly:
         assert policy.views(publication, sessions) == [(publication, sessions)]
 
     async def test_the_next_policy_divides_what_is_left(self, sessions: list[ServerSession]) -> None:
-        policy = EditorsOnly(lambda session, _: session is not sessions[0], then=Halves())
+        policy = EditorsOnly(lambda session, *_: session is not sessions[0], then=Halves())
         assert policy.views(MOVED, sessions) == [(MOVED, [sessions[1]])]

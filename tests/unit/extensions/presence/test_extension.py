@@ -12,6 +12,7 @@ from bayeux_server.server.session import ServerSession
 from channels.locks.guard import WriteIntent
 from channels.presence.model import PresenceState
 from channels.schema import check
+from extensions.presence.people import presence_id
 from extensions.presence.service import TakeOver, Visitor
 from tests.unit.extensions.presence.world import Client, World
 
@@ -544,6 +545,15 @@ class TestOperation:
         assert world.extension.is_editing(mike.session, "task_1")
         await mike.send("/meta/unsubscribe", subscription="/task/task_1")
         assert not world.extension.is_editing(mike.session, "task_1")
+
+    async def test_a_session_is_not_warned_of_its_own_change(self, world: World, mike: Client) -> None:
+        other_tab = await world.client("cc_789")
+        await mike.open(state="editing")
+        await other_tab.open(state="editing")
+        changed_in = presence_id(mike.session.id)
+        assert not world.extension.is_warned(mike.session, "task_1", changed_in)
+        assert world.extension.is_warned(other_tab.session, "task_1", changed_in)
+        assert world.extension.is_warned(mike.session, "task_1", None)
 
     async def test_who_was_refused_a_lock_does_not_count_as_editing(self, world: World, sarah: Client) -> None:
         async def no_editor(*_: object) -> bool:
