@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
-from aiohttp import web
+from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bayeux_server import logs
 from bayeux_server.app import BayeuxApp
 from bayeux_server.settings import Settings
 from bayeux_server.transports.direct.front_door import DoorSite, Doorway
+from bayeux_server.transports.direct.responses import SERVER
 
 log = structlog.get_logger()
 
@@ -54,6 +55,8 @@ async def listening(app: BayeuxApp, host: str, port: int) -> AsyncIterator[str]:
 def _make_runner(app: BayeuxApp) -> web.AppRunner:
     """Return what runs the application over HTTP, with the limits and habits the transports count on."""
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    # There is no setting for it, and to what is not HTTP aiohttp answers without asking the application.
+    web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
     return web.AppRunner(
         app.web,
         access_log=None,

@@ -1,15 +1,18 @@
 """The short road and aiohttp's answer alike."""
 
+import asyncio
 import json
 
 import aiohttp
 import pytest
+from yarl import URL
 
+from tests.support.client import PATIENCE_S
 from tests.support.server import LocalServer, local_server
 
 HANDSHAKE = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"], "id": "1"}
-#: They differ from one request to the next, or tell which software made them.
-VOLATILE = {"Date", "Server", "X-Request-ID", "Set-Cookie", "Content-Length"}
+#: They differ from one request to the next.
+VOLATILE = {"Date", "X-Request-ID", "Set-Cookie", "Content-Length"}
 
 JSON = {"Content-Type": "application/json"}
 
@@ -53,3 +56,31 @@ class TestRoads:
             local_server({"limits": limits, "server": {"short_road": False}}) as long,
         ):
             assert await answered(short, body, headers) == await answered(long, body, headers)
+
+    @pytest.mark.parametrize("short_road", [True, False])
+    @pytest.mark.parametrize(
+        ("request_", "status"),
+        [
+            (b"POST /bayeux HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n[]", b"400"),
+            (
+                b"GET /bayeux HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                b"101",
+            ),
+            (b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
+            (b"PUT /bayeux HTTP/1.1\r\nHost: a\r\n\r\n", b"405"),
+            (b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"400"),
+        ],
+        ids=["mount", "upgrade", "nowhere", "wrong method", "no HTTP"],
+    )
+    async def test_no_answer_tells_the_versions_of_our_software(
+        self, request_: bytes, status: bytes, short_road: bool
+    ) -> None:
+        async with local_server({"server": {"short_road": short_road}}) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", URL(server.url).port)
+            writer.write(request_)
+            async with asyncio.timeout(PATIENCE_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+        assert head.split()[1] == status
+        assert [line for line in head.splitlines() if line.startswith(b"Server:")] == [b"Server: bayeux-server"]

@@ -6,9 +6,11 @@ from typing import Final
 
 from bayeux_server.server.clock import Clock
 
-_COMMON: Final = (
-    "Vary: Origin\r\nCache-Control: no-cache, no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: "
-)
+#: What responses on both roads call us: no versions, which would say what holes to try.
+SERVER: Final = "bayeux-server"
+
+_EACH: Final = f"Server: {SERVER}\r\nVary: Origin\r\n"
+_COMMON: Final = f"{_EACH}Cache-Control: no-cache, no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: "
 
 
 class Responses:
@@ -32,7 +34,7 @@ class Responses:
         chosen = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
         head = (
             f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n{chosen}{_cookie(cookie)}Vary: Origin\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n{chosen}{_cookie(cookie)}{_EACH}"
             f"X-Request-ID: {request_id}\r\nDate: {self._now()}\r\n\r\n"
         )
         return head.encode("latin-1")
