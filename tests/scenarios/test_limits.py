@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import socket
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from bayeux_server.server.session import ServerSession
 from tests.conformance.http import SHAKE
@@ -19,6 +21,17 @@ async def _close_code(socket: aiohttp.ClientWebSocketResponse) -> int | None:
         async for _ in socket:
             pass
     return socket.close_code
+
+
+def _connect_that_reads_nothing(server: LocalServer, client: Client) -> socket.socket:
+    """Poll for a client on a connection of its own that takes next to nothing. Returns it."""
+    body = json.dumps([client.message("/meta/connect", connectionType=client.peer.transport)])
+    head = f"POST /bayeux HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    peer.connect(("127.0.0.1", URL(server.url).port))
+    peer.sendall(f"{head}\r\n\r\n{body}".encode())
+    return peer
 
 
 async def _refused_upgrade(world: World) -> int:
@@ -192,7 +205,7 @@ class TestSlowReader:
         self, scene: Scene, metric: Metric
     ) -> None:
         async with scene("websocket", limits={"send_buffer_bytes": 4_096}) as (server, world):
-            slow = await self._one_that_stops_reading(server, world)
+            slow, transport = await self._one_that_stops_reading(server, world)
             pipe = slow.pipe
             publisher = await world.another()
             text = "a" * 500_000
@@ -207,6 +220,7 @@ class TestSlowReader:
             await publisher.publish("/other", "round trip")
             assert slow.pipe is not pipe
             assert slow.is_open
+            transport.resume_reading()  # sees the end now
 
     async def test_event_stream_that_takes_nothing_is_dropped_and_its_session_kept(
         self, scene: Scene, metric: Metric
@@ -228,7 +242,31 @@ class TestSlowReader:
             assert slow.is_open
             assert slow.queue
 
-    async def _one_that_stops_reading(self, server: LocalServer, world: World) -> ServerSession:
+    @pytest.mark.parametrize("short_road", [True, False])
+    async def test_poll_whose_answer_is_not_taken_is_cut_and_its_events_wait(
+        self, scene: Scene, metric: Metric, short_road: bool
+    ) -> None:
+        limits = {"write_timeout_ms": 100}
+        async with scene("long-polling", limits=limits, server={"short_road": short_road}) as (server, world):
+            client, publisher = await world.session(), await world.another()
+            await client.subscribe("/slow")
+            for _ in range(12):
+                await publisher.publish("/slow", "a" * 500_000)
+            slow = server.app.server.core.sessions.get(client.id)
+            assert slow is not None
+            with _connect_that_reads_nothing(server, client):
+                while slow.queue:
+                    await publisher.publish("/other", "round trip")
+                server.advance(0.1)  # for the short road; aiohttp's waits by the machine's clock
+                while not slow.queue:
+                    await publisher.publish("/other", "round trip")
+            assert metric(server, "bayeux_shed_total", limit="write_timeout") == 1
+            await client.connect()
+            assert client.peer.inbox.qsize() == 12
+
+    async def _one_that_stops_reading(
+        self, server: LocalServer, world: World
+    ) -> tuple[ServerSession, asyncio.Transport]:
         client = await world.session()
         await client.subscribe("/slow")
         await world.held(client)
@@ -238,7 +276,7 @@ class TestSlowReader:
         assert isinstance(connection.transport, asyncio.Transport)
         connection.transport.pause_reading()
         [session] = server.app.server.core.sessions
-        return session
+        return session, connection.transport
 
 
 class TestBytes:

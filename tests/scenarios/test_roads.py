@@ -15,6 +15,10 @@ HANDSHAKE = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectio
 VOLATILE = {"Date", "X-Request-ID", "Set-Cookie", "Content-Length"}
 
 JSON = {"Content-Type": "application/json"}
+UPGRADE = (
+    b"GET /bayeux HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 async def answered(
@@ -62,11 +66,7 @@ class TestRoads:
         ("request_", "status"),
         [
             (b"POST /bayeux HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n[]", b"400"),
-            (
-                b"GET /bayeux HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                b"101",
-            ),
+            (UPGRADE, b"101"),
             (b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
             (b"PUT /bayeux HTTP/1.1\r\nHost: a\r\n\r\n", b"405"),
             (b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"400"),
