@@ -2,8 +2,8 @@
 
 The same code for Kafka and for the bus of the process. The bus of the process shows what it takes. Kafka's way round
 would not keep a task's events in order, as events of different types have different topics; so they are shown first,
-and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, they wait in
-the outbox, and subscribers notice nothing.
+and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, or its time, they
+wait in the outbox, and subscribers notice nothing.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ Show = Callable[[bytes], Awaitable[None]]
 
 #: Events of the outbox that are looked at while the bus takes nothing: those behind them are shown later.
 _MAX_SHOWN: Final = 10_000
-#: How long a bus that failed gets to take the next event, while newer ones wait to be shown.
-_PROBE_S: Final = 0.5
+#: How long the bus gets to take events while newer ones wait to be shown.
+_PATIENCE_S: Final = 0.5
 
 
 class Relay:
@@ -43,6 +43,7 @@ class Relay:
         backoff: Waits after failures.
         batch_events: Events taken at once.
         show: Shows an event; None for a bus that shows what it takes.
+        patience_s: How long the bus gets to take events while newer ones wait to be shown.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Relay:
         *,
         batch_events: int,
         show: Show | None = None,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._outbox = outbox
         self._bus = bus
@@ -61,6 +63,7 @@ class Relay:
         self._backoff = backoff
         self._batch_events = batch_events
         self._show = show
+        self._patience_s = patience_s
         #: Numbers of events that were shown and not yet sent.
         self._shown: set[int] = set()
         self._failures = 0
@@ -101,6 +104,7 @@ class Relay:
         """
         # After a failure all that waits is shown, and then one event is tried.
         probing = self._failures > 0 and self._show is not None
+        seen = self._outbox.signals.outbox.count
         async with self._outbox.outbox_batch(_MAX_SHOWN if probing else self._batch_events) as batch:
             entries = sorted(batch.entries, key=_by_key)
             if entries:
@@ -112,7 +116,8 @@ class Relay:
             ready = [chain for chain, _ in shown if chain]
             # Another node may have sent some of the rest.
             self._shown.intersection_update(entry.seq for entry in entries)
-            sent, why = await (self._probe(ready) if probing else self._send(ready))
+            sent: list[int] = []
+            why = await (self._probe(ready, sent) if probing else self._send_unless_overtaken(ready, sent, seen))
             if sent:
                 await batch.mark_sent(sent)
                 self._shown.difference_update(sent)
@@ -139,30 +144,48 @@ class Relay:
             self._shown.add(entry.seq)
         return chain, None
 
-    async def _send(self, chains: Sequence[Sequence[OutboxEntry]]) -> tuple[list[int], OSError | None]:
-        """Return the numbers of what was sent, and why the rest was not."""
-        results = await asyncio.gather(*(self._send_chain(chain) for chain in chains))
-        return [seq for sent, _ in results for seq in sent], next((why for _, why in results if why is not None), None)
+    async def _send_unless_overtaken(
+        self, chains: Sequence[Sequence[OutboxEntry]], sent: list[int], seen: int
+    ) -> OSError | None:
+        """Send all, but let a slow bus wait once newer events have come since ``seen``: they must be shown.
 
-    async def _probe(self, chains: Sequence[Sequence[OutboxEntry]]) -> tuple[list[int], OSError | None]:
+        What it has not taken until then is sent again later. See :meth:`_send`.
+        """
+        sending = asyncio.ensure_future(self._send(chains, sent))
+        try:
+            while not sending.done():
+                await asyncio.wait((sending,), timeout=self._patience_s)
+                if self._show is not None and self._outbox.signals.outbox.count > seen:
+                    break
+            if sending.done():
+                return sending.result()
+            return None if sent else TimeoutError("the bus has taken nothing for a while")
+        finally:
+            sending.cancel()
+
+    async def _probe(self, chains: Sequence[Sequence[OutboxEntry]], sent: list[int]) -> OSError | None:
         """Send one event, for a short while; of another key each time, lest one that cannot be sent keeps all back."""
         turn = self._failures % max(1, len(chains))
         try:
-            async with asyncio.timeout(_PROBE_S):
-                return await self._send([chain[:1] for chain in chains[turn : turn + 1]])
+            async with asyncio.timeout(self._patience_s):
+                return await self._send([chain[:1] for chain in chains[turn : turn + 1]], sent)
         except TimeoutError as error:
-            return [], error
+            return error
 
-    async def _send_chain(self, chain: Iterable[OutboxEntry]) -> tuple[list[int], OSError | None]:
-        sent: list[int] = []
+    async def _send(self, chains: Sequence[Sequence[OutboxEntry]], sent: list[int]) -> OSError | None:
+        """Put the numbers of what was sent into ``sent``, and return why the rest was not."""
+        failures = await asyncio.gather(*(self._send_chain(chain, sent) for chain in chains))
+        return next((why for why in failures if why is not None), None)
+
+    async def _send_chain(self, chain: Iterable[OutboxEntry], sent: list[int]) -> OSError | None:
         for entry in chain:
             event, shown = entry.event, entry.seq in self._shown
             try:
                 await self._bus.send(self._topic_of(event.type), event.key, event.payload.encode(), shown=shown)
             except OSError as error:
-                return sent, error
+                return error
             sent.append(entry.seq)
-        return sent, None
+        return None
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1

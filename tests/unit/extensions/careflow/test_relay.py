@@ -24,10 +24,16 @@ class Bus:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str, bool]] = []
         self.refused: set[str] = set()
+        #: Keys whose events it neither takes nor refuses.
+        self.stuck: set[str] = set()
+        self.asked = asyncio.Event()
 
     async def send(self, topic: str, key: str, value: bytes, *, shown: bool = False) -> None:
         event = json.loads(value)
         event_id = event.get("event_id", event.get("id"))
+        self.asked.set()
+        if key in self.stuck:
+            await asyncio.Event().wait()
         if key in self.refused or "*" in self.refused:
             raise BusUnavailableError
         self.sent.append((topic, key, event_id, shown))
@@ -42,6 +48,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.shown: list[str] = []
+        self.showed = asyncio.Event()
         self.failure: Exception | None = None
 
     async def show(self, raw: bytes) -> None:
@@ -49,6 +56,7 @@ class Screen:
             raise self.failure
         event = json.loads(raw)
         self.shown.append(event.get("event_id", event.get("id")))
+        self.showed.set()
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def relay(store: SqliteStore, bus: Bus, screen: Screen) -> Relay:
 
 def relay_of(store: SqliteStore, bus: Bus, screen: Screen | None) -> Relay:
     show = screen.show if screen else None
-    return Relay(store, bus, TOPIC_OF, Backoff(0.001, 0.001), batch_events=100, show=show)  # type: ignore[arg-type]  # the part of a bus that a relay uses
+    return Relay(store, bus, TOPIC_OF, Backoff(0.001, 0.001), batch_events=100, show=show, patience_s=0.001)  # type: ignore[arg-type]  # the part of a bus that a relay uses
 
 
 async def commit_task(store: SqliteStore, task_id: str, *, edits: int = 0) -> None:
@@ -174,6 +182,29 @@ class TestRelay:
         screen.failure = RuntimeError()
         await relay.relay_once()
         assert {shown for _, _, _, shown in bus.sent} == {False}
+
+    @pytest.mark.parametrize("others_are_taken", [True, False])
+    async def test_newer_events_are_shown_while_the_bus_takes_its_time(
+        self, store: SqliteStore, relay: Relay, bus: Bus, screen: Screen, *, others_are_taken: bool
+    ) -> None:
+        bus.stuck = {"task_1"}
+        await commit_task(store, "task_1")
+        if others_are_taken:
+            await commit_task(store, "task_2")
+        relay.start()
+        async with asyncio.timeout(10):
+            await bus.asked.wait()
+            await commit_task(store, "task_3")
+            while len([event_id for event_id in screen.shown if "task_3" in event_id]) < 2:
+                screen.showed.clear()
+                await screen.showed.wait()
+        assert len(screen.shown) == len(set(screen.shown))
+        bus.stuck = set()
+        async with asyncio.timeout(10):
+            while (await store.backlog()).count:
+                await store.signals.outbox.wait(store.signals.outbox.count, 0.01)
+        await relay.stop()
+        assert set(bus.ids) == set(screen.shown)
 
     async def test_it_runs_until_it_is_stopped_and_survives_failures(
         self, store: SqliteStore, relay: Relay, bus: Bus
