@@ -2,8 +2,8 @@
 
 The same code for Kafka and for the bus of the process. The bus of the process shows what it takes. Kafka's way round
 would not keep a task's events in order, as events of different types have different topics; so they are shown first,
-and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, or its time, they
-wait in the outbox, and subscribers notice nothing.
+and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, or takes its
+time, they wait in the outbox, and subscribers notice nothing.
 """
 
 import asyncio
