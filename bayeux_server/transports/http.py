@@ -79,10 +79,7 @@ def refuse(context: TransportContext, error: BodyError | Overloaded) -> web.Resp
     """Return the refusal of a request, whole."""
     status, text = refusal(error, context.server.core.observer)
     retry = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    response = web.Response(status=status, text=text, headers={**_HEADERS, **retry})
-    if isinstance(error, BodyError):
-        response.force_close()  # where the body ends is not known for sure
-    return response
+    return web.Response(status=status, text=text, headers={**_HEADERS, **retry})
 
 
 def read_batch(reader: Reader, bodies: list[bytes]) -> list[Incoming]:

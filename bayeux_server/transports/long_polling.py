@@ -12,7 +12,10 @@ async def long_polling(context: TransportContext, request: web.Request) -> web.S
     try:
         bodies = await read_body(request)
     except BodyError as error:
-        return refuse(context, error)
+        refusal = refuse(context, error)
+        if request.content.exception() is not None:
+            refusal.force_close()  # where the body ends is not known
+        return refusal
     is_json = request.content_type.lower() == "application/json"
     origin = await context.origin(request, "long-polling" if is_json else "cross-origin-long-polling")
     return await answer(context, request, origin, bodies, json_response)

@@ -135,6 +135,14 @@ async def answers_413_to_a_body_that_is_too_big_once_inflated(world: World) -> N
 
 
 @scenario()
+async def answers_400_to_a_body_that_is_not_encoded_as_it_says(world: World) -> None:
+    """And text/plain, as to all that cannot be read."""
+    response = await world.post([SHAKE], Content_Encoding="gzip")
+    assert response.status == 400
+    assert response.headers["Content-Type"].startswith("text/plain")
+
+
+@scenario()
 async def takes_a_body_of_half_a_mebibyte(world: World) -> None:
     """Stock clients send what they are given."""
     client = await world.another()
