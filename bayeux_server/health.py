@@ -1,15 +1,17 @@
 """``/healthz``, ``/readyz`` and ``/metrics``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from bayeux_server.metrics import Metrics
 
 
-class Health:
-    """Says whether the process lives, whether it can serve, and what it counts.
+class Health(Collector):
+    """Says whether the process lives, whether it can serve, and what it counts; what is missing is a metric too.
 
     Attributes:
         draining: Set when the server has been told to stop.
@@ -20,6 +22,14 @@ class Health:
         self.draining = False
         self.checks: dict[str, Callable[[], str | None]] = {}
         self._metrics = metrics
+        metrics.registry.register(self)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """See :class:`Collector`."""
+        up = GaugeMetricFamily("bayeux_dependency_up", "Whether it can be worked with: 1 or 0", labels=["dependency"])
+        for name, unready in self.checks.items():
+            up.add_metric([name], float(unready() is None))
+        return [up]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to add to an application."""

@@ -76,7 +76,11 @@ class LockGuard(Protocol):
     """Asked before every write of a task."""
 
     async def check(self, intent: WriteIntent) -> Verdict:
-        """Judge a write. An error means no: the caller refuses the write."""
+        """Judge a write.
+
+        Raises:
+            OSError: If the locks cannot be read. It means no: the caller refuses the write.
+        """
         ...
 
 
@@ -126,9 +130,17 @@ class StoreLockGuard:
         The caller has read the task's version before, and commits only on that version: so no write under an old token
         is accepted after a newer token's, although check and commit are two steps. ``tests/properties/test_fencing.py``
         mixes them in every way.
+
+        Locks that only warn keep nobody from writing while they cannot be read.
         """
         now_s = self._clock()
-        return judge(await self._of_task(intent.task_id, now_s), intent, self._mode, to_ms(now_s))
+        try:
+            locks = await self._of_task(intent.task_id, now_s)
+        except OSError:
+            if self._mode is LockMode.ENFORCED:
+                raise
+            return Verdict(self._mode)
+        return judge(locks, intent, self._mode, to_ms(now_s))
 
 
 class NoLocks:

@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 from aiohttp import web
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from bayeux_server.host import ExtensionContext
 from channels.locks.guard import LockGuard, LockMode, NoLocks, StoreLockGuard
@@ -26,6 +28,9 @@ from extensions.presence.service import PresenceService
 from extensions.presence.teller import Teller
 
 Milliseconds = Annotated[int, Meta(ge=100, le=86_400_000)]
+
+#: A Redis that hangs is away: whoever waits for it gets an answer.
+_REDIS_TIMEOUT_S: Final = 3.0
 
 
 class PresenceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,7 +115,12 @@ def _stores(context: ExtensionContext, config: PresenceConfig) -> tuple[Presence
     )
     if config.store == "memory":
         return MemoryPresenceStore(times), MemoryLockStore(lock_times), lock_times
-    redis = Redis.from_url(config.redis_url)
+    redis = Redis.from_url(
+        config.redis_url,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),  # once more, as a restart leaves dead connections behind
+    )
 
     async def close(_app: web.Application) -> None:
         await redis.aclose()

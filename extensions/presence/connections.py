@@ -112,9 +112,8 @@ class Connections:
             away_s = None
         try:
             await self._tell(session, presence, away_s)
-        except Exception:
+        except OSError:
             self._settle_later(session)
-            raise
 
     async def _tell(self, session: ServerSession, presence: Presence, away_s: float | None) -> None:
         if presence.told_away_s == away_s:

@@ -4,12 +4,17 @@ In: messages on ``/service/presence``. Out: events on ``/task/{id}`` and ``/task
 each new subscriber. What ends a presence: a leave, an unsubscribe, the end of the session (told at once), a connection
 that stays away for the grace time, a lease that is not renewed. A connection that is back later, before its session
 ended, brings it back.
+
+While the stores are away messages are refused with 503. What was to be done without one is done when they are back, and
+they are told again who is there, as they may have forgotten it.
 """
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -28,7 +33,7 @@ from channels.presence.model import PresenceState
 from extensions.presence.connections import GAP_S, Connections
 from extensions.presence.people import person_of, presence_id
 from extensions.presence.service import PresenceService, Visitor
-from extensions.presence.sessions import LocalSessions, sees, task_of
+from extensions.presence.sessions import LocalSessions, Presence, sees, task_of
 from extensions.presence.teller import UNSETTLED_S, Teller
 from extensions.presence.ticker import Ticker
 
@@ -37,9 +42,19 @@ log = structlog.get_logger()
 CHANNEL: Final = "/service/presence"
 #: How often to look for what other nodes scheduled and cannot tell any more; what is due here has a timer of its own.
 SWEEP_S: Final = 1.0
+#: What waits for stores that are away; of the oldest beyond it the leases take care.
+MAX_UNDONE: Final = 10_000
 
 #: Says whether presence is switched on for a session's user.
 Enabled = Callable[[ServerSession], bool]
+
+
+class _Work(NamedTuple):
+    """What is to be done in a session's turn; ``last`` if nothing of the session can come after it."""
+
+    session: ServerSession
+    do: Callable[[], Awaitable[None]]
+    last: bool = False
 
 
 class PresenceExtension(Extension):
@@ -79,11 +94,13 @@ class PresenceExtension(Extension):
         self.views: ViewPolicy | None = None
         self._turns: dict[ServerSession, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._undone: deque[_Work] = deque(maxlen=MAX_UNDONE)
         core = server.core
         self.ticker = Ticker(core.timers, core.clock, self._tick, longest_s=SWEEP_S)
         self._connections = Connections(
             self.sessions, service, core.clock, self._spawn, self.wake, gap_s=gap_s, lease_s=lease_s
         )
+        self._lease_s = lease_s
         self._recover_at_s = 0.0
         server.service(CHANNEL)(self._receive)
 
@@ -148,7 +165,10 @@ class PresenceExtension(Extension):
         async with self._turn(session):
             if _is_over(session):
                 return None
-            answer = await self.service.receive(Visitor(presence.id, person), message)
+            try:
+                answer = await self.service.receive(Visitor(presence.id, person), message)
+            except OSError:
+                raise RemoteError(503, [CHANNEL], "presence_unavailable") from None
             presence.note(message, self._server.core.clock.now())
             return answer
 
@@ -168,7 +188,7 @@ class PresenceExtension(Extension):
         presence = self.sessions.remove(session)
         self._connections.forget(session)
         if presence is not None:
-            self._spawn(session, lambda: self.service.end(presence.id), last=True)
+            self._run_in_turn(_Work(session, lambda: self.service.end(presence.id), last=True))
         else:
             self._turns.pop(session, None)
 
@@ -202,7 +222,22 @@ class PresenceExtension(Extension):
             self._recover_at_s = now_s + UNSETTLED_S
             await self.teller.recover()
         due_in_s = (self._connections.tick(), await self.service.tick())
+        while self._undone:
+            self._run_in_turn(self._undone.popleft())
+        if self.ticker.failing is not None:
+            self._introduce_all()
         return min((each for each in due_in_s if each is not None), default=None)
+
+    def _introduce_all(self) -> None:
+        """Tell stores that were away who is there."""
+        for session, presence in self.sessions:
+            if presence.away_since_s is None:
+                self._spawn(session, partial(self._introduce, session, presence))
+
+    async def _introduce(self, session: ServerSession, presence: Presence) -> None:
+        if session.is_open:
+            states = presence.alive_after(self._server.core.clock.now() - self._lease_s)
+            await self.service.resume(Visitor(presence.id, person_of(session)), states)
 
     # ---- inside
 
@@ -210,20 +245,26 @@ class PresenceExtension(Extension):
         """What concerns one session happens in the order it came, however long a store takes."""
         return self._turns.setdefault(session, asyncio.Lock())
 
-    def _spawn(self, session: ServerSession, work: Callable[[], Awaitable[None]], *, last: bool = False) -> None:
-        task = asyncio.ensure_future(self._run(session, work, last=last))
+    def _spawn(self, session: ServerSession, do: Callable[[], Awaitable[None]]) -> None:
+        self._run_in_turn(_Work(session, do))
+
+    def _run_in_turn(self, work: _Work) -> None:
+        task = asyncio.ensure_future(self._run(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, session: ServerSession, work: Callable[[], Awaitable[None]], *, last: bool) -> None:
+    async def _run(self, work: _Work) -> None:
         try:
-            async with self._turn(session):
-                await work()
+            async with self._turn(work.session):
+                await work.do()
+        except OSError:
+            # No word here: the ticker says once that a store is away, and when it is back.
+            self._undone.append(work)
         except Exception:
-            # The lease ends by itself: nobody stays present for ever because a store was away.
-            log.exception("presence.failed", session=session.short_id)
-        if last:
-            self._turns.pop(session, None)
+            # The lease ends by itself: nobody stays present for ever because of a mistake.
+            log.exception("presence.failed", session=work.session.short_id)
+        if work.last:
+            self._turns.pop(work.session, None)
 
 
 def _is_over(session: ServerSession) -> bool:

@@ -65,6 +65,8 @@ class Ticker:
     async def _run(self) -> None:
         try:
             due_in_s = await self._tick()
+            if self.failing is not None:
+                log.info("presence.recovered")
             self.failing = None
         except Exception as error:
             due_in_s = None

@@ -20,6 +20,7 @@ class PublishHandler:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._reaches_broker = True
 
     def process(self, session: ServerSession | None, message: Publish, reply: Reply) -> Steps[None]:
         """Publish the message. On return the broker has it.
@@ -57,9 +58,15 @@ class PublishHandler:
             carried = self._core.broker.publish(publication)
             if carried is not None:
                 yield carried
-        except OSError:
-            log.exception("broker.unavailable")
+        except OSError as error:
+            # Once for each outage: whoever publishes meanwhile is told so.
+            if self._reaches_broker:
+                log.error("broker.unavailable", error=type(error).__name__)
+            self._reaches_broker = False
             raise RemoteError(503, (), "broker_unavailable") from None
+        if not self._reaches_broker:
+            self._reaches_broker = True
+            log.info("broker.available")
 
     def _authorise(self, session: ServerSession | None, message: Publish) -> Steps[None]:
         core, channel = self._core, message.channel

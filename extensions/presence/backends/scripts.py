@@ -1,11 +1,13 @@
 """One Lua script of many operations, loaded once and called by its hash."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 
 from channels.presence.model import to_ms
 
@@ -36,12 +38,25 @@ class Script:
         """Run one operation; return Redis's reply.
 
         Raises:
+            OSError: Redis cannot be reached; the operation may or may not have been done.
             redis.exceptions.ResponseError: The script refused; its first word is ``LIMIT`` for a bound.
         """
         now_ms = -1 if self._own_clock else to_ms(now_s)
-        return await self._script([self.prefix], [operation, self._conf, now_ms, json.dumps(arguments)])
+        with _away_as_os_error():
+            return await self._script([self.prefix], [operation, self._conf, now_ms, json.dumps(arguments)])
 
     async def settle(self, event_ids: tuple[str, ...]) -> None:
-        """Forget entries of the outbox."""
+        """Forget entries of the outbox. Raises as a call does."""
         if event_ids:
-            await self.redis.hdel(f"{self.prefix}:outbox", *event_ids)
+            with _away_as_os_error():
+                await self.redis.hdel(f"{self.prefix}:outbox", *event_ids)
+
+
+@contextmanager
+def _away_as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError:
+        raise  # it is there, and says no
+    except RedisError as error:
+        raise ConnectionError(type(error).__name__) from error

@@ -1,6 +1,6 @@
 """Presence on a Bayeux server: what clients send, what others hear, and what ends a presence."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,24 +15,6 @@ from channels.schema import check
 from extensions.presence.people import presence_id
 from extensions.presence.service import TakeOver, Visitor
 from tests.unit.extensions.presence.world import Client, World
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    await world.server.start()
-    yield world
-    await world.server.stop()
-
-
-@pytest.fixture
-async def sarah(world: World) -> Client:
-    return await world.client()
-
-
-@pytest.fixture
-async def mike(world: World) -> Client:
-    return await world.client("cc_789", "Mike Chen", "clinician")
 
 
 class TestJoining:
@@ -155,15 +137,6 @@ class TestRefusals:
 
 
 class TestLeaving:
-    @pytest.fixture
-    async def watched(self, world: World, sarah: Client, mike: Client) -> Client:
-        """Mike watches the task that Sarah is on."""
-        await mike.send("/meta/subscribe", subscription="/task/task_1")
-        await sarah.open()
-        await world.pass_time(0.1)
-        mike.heard()
-        return mike
-
     async def test_a_leave_is_told_at_once(self, world: World, sarah: Client, watched: Client) -> None:
         await sarah.tell("presence.user_left")
         await world.pass_time(0.1)
@@ -622,7 +595,7 @@ class TestOperation:
         await world.pass_time(12, hold=(sarah,))
         assert sarah.heard_types() == ["presence.user_joined"]
 
-    async def test_a_failure_while_leaving_is_logged_and_ends_with_the_lease(
+    async def test_a_mistake_while_leaving_is_logged_and_ends_with_the_lease(
         self, world: World, sarah: Client, mike: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await mike.send("/meta/subscribe", subscription="/task/task_1")
@@ -631,7 +604,7 @@ class TestOperation:
         mike.heard()
 
         async def away(_session_id: str) -> None:
-            raise ConnectionError
+            raise RuntimeError
 
         with monkeypatch.context() as patch, capture_logs() as logs:
             patch.setattr(world.service, "end", away)
