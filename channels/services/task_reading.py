@@ -1,6 +1,7 @@
 """The operations that read tasks: get, list, versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import UnionType
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +23,9 @@ _PAGE: Final = 50
 _LOOK: Final = 200
 _MOST_LOOKS: Final = 50
 
-#: Of the values that cursors carry, where it is no text: see :func:`channels.stores.queries.sort_value`.
-_VALUE_TYPES: Final[Mapping[str, type]] = {"priority": int, "title": type(None)}
+#: Of the values that cursors carry, where it is no text: see :func:`_after`.
+_VALUE_TYPES: Final[Mapping[str, type | UnionType]] = {"priority": int, "title": str | None}
+_SEEN: Final = frozenset({View.REDACTED, View.FULL})
 
 _Visible = tuple[Task, View, Document]
 
@@ -52,45 +54,56 @@ class TaskReading:
     async def list(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return a page of the tasks that the caller may see (``body.task.list``).
 
-        What they may not see leaves no trace: a page is filled from what follows, and its cursor names a task on it.
+        What they may not see leaves no trace: a page is filled from what follows, and its cursor names a task on it. In
+        order of title come the tasks whose title they see; the others follow in the order of their creation, for a
+        place among titles tells of a title.
 
         Raises:
             InvalidBodyError: If the cursor is none of ours, or names a task that the caller may not see any more.
         """
         query = _query_of(body)
-        if query.after is not None and not await self._saw(caller, query.after.task_id):
+        if query.after is not None and not await self._saw(caller, query.sort, query.after):
             raise no_cursor("body.task.list", "cursor")
         if query.member_id is not None and not await self._presenter.permits(caller, view_phi(query.member_id)):
             # Which tasks are a member's is PHI even when each of them is shown without saying so.
             return Reply(200, page([], None))
         visible = await self._visible(caller, query)
         on_page = visible[: query.limit]
-        more = _after(query, on_page[-1][0]) if len(visible) > query.limit else None
+        more = _after(query, *on_page[-1][:2]) if len(visible) > query.limit else None
         shown = await self._presenter.shown_as(caller, "task", [(view, document) for _, view, document in on_page])
         return Reply(200, page(shown, more))
 
-    async def _saw(self, caller: Caller, task_id: str) -> bool:
-        """Say whether a page that ended with a task can have been the caller's: one made up asks about any task."""
-        task = await self._store.task(task_id)
+    async def _saw(self, caller: Caller, sort: str, after: After) -> bool:
+        """Say whether a page that ended there can have been the caller's: a cursor made up asks about any task."""
+        task = await self._store.task(after.task_id)
         if task is None:
             return False
         [view] = await self._presenter.views(caller, "task", [document_of(task)])
-        return view is not View.HIDDEN
+        return view is View.FULL if _is_among_titles(sort, after) else view is not View.HIDDEN
 
     async def _visible(self, caller: Caller, query: TaskQuery) -> Sequence[_Visible]:
         """Return what of a query the caller may see, up to one more than fits on the page."""
-        wanted = query.limit + 1
+        found: list[_Visible] = []
+        for part, views in _parts(query):
+            wanted = query.limit + 1 - len(found)
+            if wanted:
+                found += await self._walk(caller, part, views, wanted)
+        return found
+
+    async def _walk(
+        self, caller: Caller, query: TaskQuery, wanted_views: Collection[View], wanted: int
+    ) -> Sequence[_Visible]:
         found: list[_Visible] = []
         query = msgspec.structs.replace(query, limit=wanted)
         for _ in range(_MOST_LOOKS):
             tasks = await self._store.tasks(query)
             documents = [document_of(task) for task in tasks]
             views = await self._presenter.views(caller, "task", documents)
-            found += [each for each in zip(tasks, views, documents, strict=True) if each[1] is not View.HIDDEN]
+            found += [each for each in zip(tasks, views, documents, strict=True) if each[1] in wanted_views]
             if len(tasks) < query.limit or len(found) >= wanted:
                 break
             query = msgspec.structs.replace(query, after=_after(query, tasks[-1]), limit=_LOOK)
-        return found
+        return found[:wanted]
 
     async def versions(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return versions of a task, the newest first (``body.task.versions``).
@@ -116,10 +129,29 @@ def _query_of(body: Mapping[str, Any]) -> TaskQuery:
     if not body.get("cursor"):
         return query
     after = place_of(body["cursor"], After, schema="body.task.list", field="cursor")
-    if type(after.value) is not _VALUE_TYPES.get(query.sort, str):
+    if not isinstance(after.value, _VALUE_TYPES.get(query.sort, str)):
         raise no_cursor("body.task.list", "cursor")
     return msgspec.structs.replace(query, after=after)
 
 
-def _after(query: TaskQuery, task: Task) -> After:
+def _parts(query: TaskQuery) -> Iterator[tuple[TaskQuery, Collection[View]]]:
+    """Yield the queries whose tasks make up a list, one after the other, and in which views they are on it."""
+    if query.sort != "title":
+        yield query, _SEEN
+        return
+    others, after = msgspec.structs.replace(query, sort="created_at"), query.after
+    if after is None or _is_among_titles(query.sort, after):
+        yield query, (View.FULL,)
+        others = msgspec.structs.replace(others, after=None)
+    yield others, (View.REDACTED,)
+
+
+def _after(query: TaskQuery, task: Task, view: View = View.FULL) -> After:
+    """Return the place of a task on a list; of one sorted by title it says no title, and none for the others' part."""
+    if query.sort == "title" and view is not View.FULL:
+        return After(task.id, task.created_at)
     return After(task.id, sort_value(query, task))
+
+
+def _is_among_titles(sort: str, after: After) -> bool:
+    return sort == "title" and after.value is None

@@ -126,14 +126,12 @@ class TaskChanging:
         changes = msgspec.convert(body["changes"], TaskChanges)
         if changes.team_id and not await self._presenter.permits(caller, view_team(changes.team_id)):
             raise UnknownReferenceError("changes.team_id")
-        resolution = body.get("resolution")
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: updated(task, changes, by=caller.user, at=at),
             expected_version=body["version"],
             changes=changes,
-            resolution=Resolution(resolution) if resolution else None,
-            conflict_id=body.get("conflict_id"),
+            **_resolution_of(body),
             tokens=body.get("fencing_tokens", {}),
         )
         return await self._change(caller, change, Once("task.update", caller, body, key))
@@ -147,6 +145,7 @@ class TaskChanging:
             expected_version=body.get("version"),
             touched=("assigned_to",),
             message=body.get("message"),
+            **_resolution_of(body),
         )
         return await self._change(caller, change, Once("task.assign", caller, body, key))
 
@@ -158,6 +157,7 @@ class TaskChanging:
             apply=lambda task, at: completed(task, notes, by=caller.user, at=at),
             expected_version=body.get("version"),
             changes=TaskChanges(status=TaskStatus.COMPLETED, completion_notes=notes or UNSET),
+            **_resolution_of(body),
         )
         return await self._change(caller, change, Once("task.complete", caller, body, key))
 
@@ -168,6 +168,7 @@ class TaskChanging:
             apply=lambda task, at: deleted(task, by=caller.user, at=at),
             expected_version=body.get("version"),
             touched=("status",),
+            **_resolution_of(body),
         )
         return await self._change(caller, change, Once("task.delete", caller, body, key))
 
@@ -294,3 +295,10 @@ class TaskChanging:
 
     def _now(self) -> str:
         return iso_utc_ms(self._clock.wall())
+
+
+def _resolution_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a write resolves which conflict, as fields of :class:`Change`; nothing if it resolves none."""
+    if "resolution" not in body:
+        return {}
+    return {"resolution": Resolution(body["resolution"]), "conflict_id": body["conflict_id"]}

@@ -64,13 +64,15 @@ def created(new: NewTask, *, task_id: str, member_name: str, assignee: User | No
 
 
 def updated(task: Task, changes: TaskChanges, *, by: User, at: str) -> Task:
-    """Return the task with ``changes``; the same task if they change nothing.
+    """Return the task with ``changes``; the same task if they change nothing, a deleted one too.
 
     Raises:
         TransitionError: If the new status may not follow, or the task was deleted.
     """
-    _check_exists(task)
     wished = {name: value for name, value in asdict(changes).items() if value is not UNSET}
+    if not _differs(task, wished):
+        return task
+    _check_exists(task)
     status = wished.get("status", task.status)
     check_transition(task.status, status)
     if status is not task.status:
@@ -127,8 +129,12 @@ def _assignment(assignee: User | None, reason: str | None, by: User) -> dict[str
     }
 
 
+def _differs(task: Task, wished: dict[str, Any]) -> bool:
+    return any(getattr(task, name) != value for name, value in wished.items())
+
+
 def _next(task: Task, wished: dict[str, Any], by: User, at: str) -> Task:
-    if all(getattr(task, name) == value for name, value in wished.items()):
+    if not _differs(task, wished):
         return task
     return replace(
         task,

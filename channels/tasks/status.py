@@ -21,7 +21,7 @@ TRANSITIONS: Final[Mapping[TaskStatus, frozenset[TaskStatus]]] = {
 
 
 class TransitionError(Exception):
-    """A status that may not follow the one a task has.
+    """A status that may not follow the one a task has, or any change of a deleted task.
 
     Attributes:
         before: The status it has.
@@ -31,7 +31,12 @@ class TransitionError(Exception):
     def __init__(self, before: TaskStatus, after: TaskStatus) -> None:
         self.before = before
         self.after = after
-        super().__init__(f"a task that is {before.value} cannot become {after.value}")
+        if before is TaskStatus.DELETED:
+            super().__init__("The task was deleted")
+        elif before is after:
+            super().__init__(f"The task is {before.value} already")
+        else:
+            super().__init__(f"A task that is {before.value} cannot become {after.value}")
 
 
 def may_follow(before: TaskStatus, after: TaskStatus) -> bool:

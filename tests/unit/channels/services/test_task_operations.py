@@ -116,6 +116,27 @@ class TestUpdate:
         assert [each["conflict_id"] for each in newest["kept_over"]] == [conflict_id]
         assert care.recorder.counted["keep_theirs"] == 1
 
+    @pytest.mark.parametrize(
+        ("operation", "wish"),
+        [
+            ("task.assign", {"assigned_to": "cc_789"}),
+            ("task.complete", {"completion_notes": "mine"}),
+            ("task.delete", {}),
+        ],
+    )
+    async def test_whatever_conflicted_may_be_insisted_on(
+        self, care: Care, operation: str, wish: dict[str, object]
+    ) -> None:
+        body = {"task_id": await care.task(), "version": 1, **wish}
+        theirs = {"status": "in_progress", "completion_notes": "theirs"}
+        await care.call("task.update", MIKE, {"task_id": body["task_id"], "version": 1, "changes": theirs})
+        conflict = (await care.call(operation, SARAH, body)).body
+        answer = {"resolution": "keep_mine", "conflict_id": conflict["conflict_id"]}
+        assert (await care.call(operation, SARAH, {**body, "version": 2, **answer})).status == 200
+        newest = (await care.call("task.versions", SARAH, {"task_id": body["task_id"]})).body["items"][0]
+        assert (newest["version"], newest["resolution"]) == (3, "keep_mine")
+        assert care.recorder.counted["keep_mine"] == 1
+
     async def test_anothers_conflict_cannot_be_resolved(self, care: Care) -> None:
         task_id, conflict_id = await self.conflict(care)
         body = {
@@ -215,6 +236,36 @@ class TestAssignCompleteDelete:
         assert (await care.call("task.list", SARAH, {})).body == {"items": []}
         late = await care.call("task.update", SARAH, {"task_id": task_id, "version": 1, "changes": {"notes": "x"}})
         assert (late.status, late.body["current_task"]["status"]) == (409, "deleted")
+
+    @pytest.mark.parametrize(
+        ("operation", "more"),
+        [
+            ("task.update", {"changes": {"notes": "x"}}),
+            ("task.assign", {"assigned_to": "cc_789"}),
+            ("task.complete", {}),
+            ("task.delete", {}),
+        ],
+    )
+    async def test_a_deleted_task_is_said_to_be_deleted_to_who_knows_its_last_version(
+        self, care: Care, operation: str, more: dict[str, object]
+    ) -> None:
+        task_id = await care.task()
+        await care.call("task.delete", SARAH, {"task_id": task_id})
+        body = {"task_id": task_id, "version": 2, **more}
+        reply = await care.call(operation, SARAH, body)
+        assert (reply.status, reply.body) == (409, {"error": "INVALID_TRANSITION", "message": "The task was deleted"})
+        assert (await care.call(operation, EVE, body)).status == 404
+
+    async def test_who_finds_the_task_deleted_may_leave_it_so(self, care: Care) -> None:
+        task_id = await care.task()
+        await care.call("task.delete", MIKE, {"task_id": task_id})
+        body = {"task_id": task_id, "version": 1, "changes": {"notes": "mine"}}
+        conflict = (await care.call("task.update", SARAH, body)).body
+        assert (conflict["mergeable"], conflict["current_task"]["status"]) == (False, "deleted")
+        answer = {"resolution": "keep_theirs", "conflict_id": conflict["conflict_id"]}
+        reply = await care.call("task.update", SARAH, {**body, "version": 2, "changes": {}, **answer})
+        assert (reply.status, reply.version, reply.body["status"]) == (200, 2, "deleted")
+        assert care.recorder.counted["keep_theirs"] == 1
 
 
 class TestIdempotency:
@@ -325,7 +376,7 @@ class TestList:
         ("sort", "value"),
         [
             ("due_date", 5), ("due_date", None), ("due_date", "2025-11-15\0"), ("created_at", "John Doe"),
-            ("priority", "high"), ("priority", 4), ("priority", -1), ("priority", 2**70), ("title", "T"),
+            ("priority", "high"), ("priority", 4), ("priority", -1), ("priority", 2**70), ("title", 5),
         ],
     )  # fmt: skip
     async def test_a_cursor_with_a_value_we_never_gave_is_refused(self, care: Care, sort: str, value: object) -> None:
@@ -344,6 +395,37 @@ class TestList:
         ]
         assert replies[0] == replies[1]
         assert replies[0].status == 400
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 50])
+    @pytest.mark.parametrize("titles", [("A", "Z"), ("Z", "A")])
+    async def test_the_order_of_titles_tells_nothing_of_those_one_may_not_see(
+        self, care: Care, titles: tuple[str, str], limit: int
+    ) -> None:
+        hidden = []
+        for title in titles:
+            care.clock.seconds += 1
+            body = {"title": title, "member_id": "A999999", "team_id": "team_1"}
+            hidden.append((await care.call("task.create", SERVICE, body)).body["id"])
+        shown = [await care.task(title=title) for title in ("B", "C")]
+        assert await self.pages(care, {"sort": "title", "order": "asc", "limit": limit}) == [*shown, *hidden]
+        assert await self.pages(care, {"sort": "title", "order": "desc", "limit": limit}) == [
+            *reversed(shown),
+            *reversed(hidden),
+        ]
+
+    async def test_a_made_up_cursor_does_not_tell_where_a_title_stands_that_one_may_not_see(self, care: Care) -> None:
+        body = {"title": "A", "member_id": "A999999", "team_id": "team_1"}
+        hidden = (await care.call("task.create", SERVICE, body)).body["id"]
+        reply = await care.call("task.list", SARAH, {"sort": "title", "cursor": cursor_of({"task_id": hidden})})
+        assert (reply.status, reply.body["field"]) == (400, "cursor")
+
+    async def pages(self, care: Care, body: dict[str, object]) -> list[str]:
+        """Return the ids on all pages of a list, as Sarah sees it."""
+        page = (await care.call("task.list", SARAH, body)).body
+        ids = [task["id"] for task in page["items"]]
+        if "next_cursor" not in page:
+            return ids
+        return ids + await self.pages(care, {**body, "cursor": page["next_cursor"]})
 
     async def test_a_cursor_carries_no_title(self, care: Care) -> None:
         for number in range(3):

@@ -23,12 +23,17 @@ class TestStatus:
     def test_nothing_comes_after_deletion(self, status: TaskStatus) -> None:
         assert TaskStatus.DELETED not in TRANSITIONS[TaskStatus.DELETED]
         if status is not TaskStatus.DELETED:
-            with pytest.raises(TransitionError, match="deleted cannot become"):
+            with pytest.raises(TransitionError, match="The task was deleted"):
                 check_transition(TaskStatus.DELETED, status)
 
     def test_what_was_cancelled_is_not_completed(self) -> None:
         with pytest.raises(TransitionError, match="cancelled cannot become completed"):
             check_transition(TaskStatus.CANCELLED, TaskStatus.COMPLETED)
+
+    def test_what_is_completed_already_is_said_to_be(self) -> None:
+        done = completed(new_task(), None, by=SARAH, at=at(1))
+        with pytest.raises(TransitionError, match="The task is completed already"):
+            completed(done, None, by=SARAH, at=at(2))
 
 
 class TestUpdated:
@@ -101,7 +106,7 @@ class TestDeleted:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda task: updated(task, TaskChanges(), by=SARAH, at=at(2)),
+            lambda task: updated(task, TaskChanges(notes="x"), by=SARAH, at=at(2)),
             lambda task: assigned(task, MIKE, reason=None, by=SARAH, at=at(2)),
             lambda task: completed(task, None, by=SARAH, at=at(2)),
             lambda task: deleted(task, by=SARAH, at=at(2)),
