@@ -13,9 +13,23 @@ from typing import Any, Final
 import click
 import msgspec
 import structlog
+from yarl import URL
 
 from clients.python import BayeuxClient, ClientError, ClientState, Event, Gap, TransportError
+from clients.reach import reach
 
+
+def _checked(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+    try:
+        endpoint = URL(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if endpoint.scheme not in ("http", "https", "ws", "wss") or not endpoint.host:
+        raise click.BadParameter("expected http:// or https://, and a host")
+    return url
+
+
+ENDPOINT = click.argument("url", callback=_checked)
 TOKEN = click.option("--token", envvar="BAYEUX_TOKEN", help="Bearer token; also taken from BAYEUX_TOKEN.")
 TRANSPORT = click.option(
     "--transport",
@@ -75,7 +89,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("url")
+@ENDPOINT
 @click.argument("channel")
 @click.argument("data", metavar="JSON")
 @TOKEN
@@ -102,7 +116,7 @@ def publish(url: str, channel: str, data: str, token: str | None, transport: Any
 
 
 @main.command()
-@click.argument("url")
+@ENDPOINT
 @click.argument("channels", nargs=-1, required=True, metavar="CHANNEL...")
 @click.option("--replay", type=int, help="Begin in the server's history: an id, or -2 for all that is kept.")
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
@@ -155,7 +169,7 @@ def subscribe(
 
 
 @main.command()
-@click.argument("url")
+@ENDPOINT
 @click.option("--count", type=click.IntRange(1, 1_000), default=5, show_default=True, help="Round trips a transport.")
 @click.option("--timeout", "timeout_s", type=float, default=5.0, show_default=True, help="Seconds for each answer.")
 @TOKEN
@@ -163,6 +177,7 @@ def ping(url: str, count: int, timeout_s: float, token: str | None) -> None:
     """Find out which transports work, and how fast: the time to connect, and of a publish and its event."""
 
     async def work() -> None:
+        await reach(url, timeout_s)
         works = 0
         click.echo(f"{'transport':<24}{'connect':>12}{'round trip':>14}   (median of {count})")
         for name, transport, wire in _WAYS:

@@ -142,10 +142,34 @@ class TestPing:
         assert out.count("fails") == 2
         assert "503" in out
 
-    async def test_nobody_there_is_an_error(self) -> None:
-        code, _, err = await run("ping", f"http://127.0.0.1:{free_port()}/bayeux", "--timeout", "0.1")
-        assert code == 1
+    async def test_nobody_there_is_said_once_with_what_to_do(self) -> None:
+        port = free_port()
+        code, out, err = await run("ping", f"http://127.0.0.1:{port}/bayeux")
+        assert (code, out) == (1, "")
+        assert err.count(f"no connection to 127.0.0.1:{port}") == 1
+        assert err.endswith("Is the server running, and is the URL right?\n")
+
+    async def test_no_bayeux_there_is_an_error(self, server: LocalServer) -> None:
+        code, out, err = await run("ping", server.base + "/nothing", "--timeout", "0.1")
+        assert (code, out.count("fails")) == (1, 3)
         assert "no transport works" in err
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["ping", "127.0.0.1:8000/bayeux"],
+            ["ping", "http:///bayeux"],
+            ["ping", "http://127.0.0.1:80000/bayeux"],
+            ["publish", "ftp://127.0.0.1/bayeux", "/demo", "1"],
+            ["subscribe", "//127.0.0.1/bayeux", "/demo"],
+        ],
+    )
+    async def test_what_is_none_is_said(self, arguments: list[str]) -> None:
+        code, out, err = await run(*arguments)
+        assert (code, out) == (2, "")
+        assert "Invalid value for 'URL'" in err
 
 
 class TestHelp:
