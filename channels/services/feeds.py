@@ -1,6 +1,6 @@
 """Operations on what follows from events: the activity feed and notifications."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bayeux_server.server.clock import Clock
@@ -9,10 +9,12 @@ from channels.policy import view_team
 from channels.services.caller import Caller, NewId, Reply
 from channels.services.errors import NotFoundError
 from channels.services.pages import page, place_of
-from channels.services.presenter import Document, Presenter, document_of
+from channels.services.presenter import Presenter, document_of
+from channels.services.walking import Visible, walk
 from channels.stores.port import CareStore
-from channels.stores.records import Below
+from channels.stores.records import Below, Positioned
 from channels.timestamps import iso_utc_ms
+from channels.views import View
 
 _PAGE: Final = 50
 
@@ -36,11 +38,24 @@ class Feeds:
         if not await self._presenter.permits(caller, view_team(body["team_id"])):
             raise NotFoundError
         limit = body.get("limit", _PAGE)
-        found = await self._store.activity(
-            body["team_id"], types=body.get("type", ()), before=_before(body, "body.activity.list"), limit=limit
-        )
-        documents = [in_words_for(caller.user.user_id, document_of(each.document)) for each in found]
-        return _page(found, await self._presenter.shown(caller, "activity", documents), limit)
+        visible = await self._visible(caller, body, limit + 1)
+        more = Below(visible[limit - 1][0].position) if len(visible) > limit else None
+        viewed = [(view, document) for _, view, document in visible[:limit]]
+        return Reply(200, page(await self._presenter.shown_as(caller, "activity", viewed), more))
+
+    async def _visible(self, caller: Caller, body: Mapping[str, Any], wanted: int) -> Sequence[Visible[Positioned]]:
+        before = _before(body, "body.activity.list")
+
+        async def read(last: Positioned | None, limit: int) -> Sequence[Positioned]:
+            below = before if last is None else last.position
+            return await self._store.activity(body["team_id"], types=body.get("type", ()), before=below, limit=limit)
+
+        async def see(entries: Sequence[Positioned]) -> Sequence[Visible[Positioned]]:
+            documents = [in_words_for(caller.user.user_id, document_of(each.document)) for each in entries]
+            views = await self._presenter.views(caller, "activity", documents)
+            return [each for each in zip(entries, views, documents, strict=True) if each[1] is not View.HIDDEN]
+
+        return await walk(read, see, wanted)
 
     async def notifications(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return a page of the caller's notifications, the newest first, and how many are unread.
@@ -56,9 +71,10 @@ class Feeds:
             limit=limit,
         )
         documents = [document_of(each.document) for each in found]
-        reply = _page(found, await self._presenter.shown(caller, "notification", documents), limit)
+        shown = await self._presenter.shown(caller, "notification", documents)
+        more = Below(found[-1].position) if len(found) == limit else None
         unread = await self._store.unread_count(caller.user.user_id)
-        return reply._replace(body={**reply.body, "unread_count": unread})
+        return Reply(200, {**page(shown, more), "unread_count": unread})
 
     async def read(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Mark the caller's notifications read, some or all (``body.notification.read``); their tabs are told."""
@@ -74,9 +90,3 @@ class Feeds:
 def _before(body: Mapping[str, Any], schema: str) -> int | None:
     cursor = body.get("before")
     return place_of(cursor, Below, schema=schema, field="before").position if cursor else None
-
-
-def _page(found: Any, shown: list[Document | None], limit: int) -> Reply:
-    """A page may be shorter than asked for: hidden entries are left out. Positions tell nothing of them."""
-    more = Below(found[-1].position) if len(found) == limit else None
-    return Reply(200, page([document for document in shown if document is not None], more))

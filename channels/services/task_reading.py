@@ -10,7 +10,8 @@ from channels.policy import view_phi
 from channels.services.caller import Caller, Reply
 from channels.services.errors import NotFoundError
 from channels.services.pages import no_cursor, page, place_of
-from channels.services.presenter import Document, Presenter, document_of
+from channels.services.presenter import Presenter, document_of
+from channels.services.walking import Visible, walk
 from channels.stores.port import CareStore
 from channels.stores.queries import sort_value
 from channels.stores.records import After, TaskQuery
@@ -18,16 +19,9 @@ from channels.tasks.model import Task, TaskStatus
 from channels.views import View
 
 _PAGE: Final = 50
-#: Tasks that are looked at in one step once a page has not been filled by the first; and steps at most. Beyond these
-#: 10,000 an asker who sees next to nothing has to filter.
-_LOOK: Final = 200
-_MOST_LOOKS: Final = 50
-
 #: Of the values that cursors carry, where it is no text: see :func:`_after`.
 _VALUE_TYPES: Final[Mapping[str, type | UnionType]] = {"priority": int, "title": str | None}
 _SEEN: Final = frozenset({View.REDACTED, View.FULL})
-
-_Visible = tuple[Task, View, Document]
 
 
 class TaskReading:
@@ -81,9 +75,9 @@ class TaskReading:
         [view] = await self._presenter.views(caller, "task", [document_of(task)])
         return view is View.FULL if _is_among_titles(sort, after) else view is not View.HIDDEN
 
-    async def _visible(self, caller: Caller, query: TaskQuery) -> Sequence[_Visible]:
+    async def _visible(self, caller: Caller, query: TaskQuery) -> Sequence[Visible[Task]]:
         """Return what of a query the caller may see, up to one more than fits on the page."""
-        found: list[_Visible] = []
+        found: list[Visible[Task]] = []
         for part, views in _parts(query):
             wanted = query.limit + 1 - len(found)
             if wanted:
@@ -91,19 +85,18 @@ class TaskReading:
         return found
 
     async def _walk(
-        self, caller: Caller, query: TaskQuery, wanted_views: Collection[View], wanted: int
-    ) -> Sequence[_Visible]:
-        found: list[_Visible] = []
-        query = msgspec.structs.replace(query, limit=wanted)
-        for _ in range(_MOST_LOOKS):
-            tasks = await self._store.tasks(query)
+        self, caller: Caller, query: TaskQuery, views: Collection[View], wanted: int
+    ) -> Sequence[Visible[Task]]:
+        async def read(last: Task | None, limit: int) -> Sequence[Task]:
+            after = query.after if last is None else _after(query, last)
+            return await self._store.tasks(msgspec.structs.replace(query, after=after, limit=limit))
+
+        async def see(tasks: Sequence[Task]) -> Sequence[Visible[Task]]:
             documents = [document_of(task) for task in tasks]
-            views = await self._presenter.views(caller, "task", documents)
-            found += [each for each in zip(tasks, views, documents, strict=True) if each[1] in wanted_views]
-            if len(tasks) < query.limit or len(found) >= wanted:
-                break
-            query = msgspec.structs.replace(query, after=_after(query, tasks[-1]), limit=_LOOK)
-        return found[:wanted]
+            seen = await self._presenter.views(caller, "task", documents)
+            return [each for each in zip(tasks, seen, documents, strict=True) if each[1] in views]
+
+        return await walk(read, see, wanted)
 
     async def versions(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return versions of a task, the newest first (``body.task.versions``).

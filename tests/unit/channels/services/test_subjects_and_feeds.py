@@ -114,6 +114,16 @@ class TestFeed:
         assert [each["type"] for each in (*page["items"], *rest)] == ["note_added", *["task_created"] * 3]
         assert [each["type"] for each in await feed(care, type=["note_added"])] == ["note_added"]
 
+    async def test_hidden_entries_leave_no_trace_on_the_pages(self, care: Care) -> None:
+        tasks = [await care.task() for _ in range(9)]
+        for task_id in tasks[::2]:
+            care.rights.taken.add(("cc_789", "view", "task", task_id))
+        first = (await care.call("activity.list", MIKE, {"team_id": "team_1", "limit": 3})).body
+        assert [each["subject"]["id"] for each in first["items"]] == [tasks[7], tasks[5], tasks[3]]
+        rest = await care.call("activity.list", MIKE, {"team_id": "team_1", "limit": 3, "before": first["next_cursor"]})
+        assert [each["subject"]["id"] for each in rest.body["items"]] == [tasks[1]]
+        assert "next_cursor" not in rest.body
+
     @pytest.mark.parametrize("position", [0, -1, 2**62, 2**70, "1"])
     @pytest.mark.parametrize(
         ("operation", "body"), [("activity.list", {"team_id": "team_1"}), ("notification.list", {})]
