@@ -54,15 +54,19 @@ class Verdict(Struct, frozen=True):
         """Whether the write may go on."""
         return not self.objections or self.mode is LockMode.ADVISORY
 
+    @property
+    def locked_fields(self) -> list[dict[str, str]]:
+        """The objections as they are answered, in a refusal or as warnings."""
+        return [{name: getattr(each, name) for name in _SHOWN if getattr(each, name)} for each in self.objections]
+
     def body(self, task_id: str) -> dict[str, object]:
         """Return the body of the 409 that refuses the write; ``holder`` is the first field's."""
-        fields = [{name: getattr(each, name) for name in _SHOWN if getattr(each, name)} for each in self.objections]
         held = next((each for each in self.objections if each.user_id is not None), None)
         body: dict[str, object] = {
             "error": "LOCKED",
             "message": "A field is locked by another user" if held is not None else "The lock was lost",
             "task_id": task_id,
-            "locked_fields": fields,
+            "locked_fields": self.locked_fields,
         }
         if held is not None:
             body["holder"] = {"user_id": held.user_id, "user_name": held.user_name}

@@ -1,6 +1,6 @@
 """The operations that change tasks: create, update, assign, complete, delete."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -193,7 +193,7 @@ class TaskChanging:
         except TransitionError as error:
             raise InvalidTransitionError(str(error)) from error
         fields = changed_fields(task, after)
-        await self._check_locks(caller, change, fields)
+        warnings = await self._check_locks(caller, change, fields)
         resolved = await self._resolved(caller, change, at)
         reply = once.reply(200, after, at)
         if after.version == task.version:
@@ -213,7 +213,8 @@ class TaskChanging:
             await self._store.commit(commit)
         if resolved is not None:
             self._conflicts.resolved(resolved.resolution)
-        return await self._told(caller, after, view, 200)
+        told = await self._told(caller, after, view, 200)
+        return told._replace(body={**told.body, "lock_warnings": warnings}) if warnings else told
 
     async def _editable(self, caller: Caller, change: Change) -> tuple[Task, View]:
         """Return the task and how much of it the caller sees, if they may change it."""
@@ -227,13 +228,17 @@ class TaskChanging:
             raise ForbiddenError
         return task, view
 
-    async def _check_locks(self, caller: Caller, change: Change, fields: tuple[str, ...]) -> None:
+    async def _check_locks(
+        self, caller: Caller, change: Change, fields: tuple[str, ...]
+    ) -> Sequence[Mapping[str, str]]:
+        """Return what the writer is to be warned of: locks of others, where they do not refuse the write."""
         if not fields:
-            return
+            return ()
         intent = WriteIntent(change.task_id, frozenset(fields), caller.user.user_id, change.tokens)
         verdict = await self._locks.check(intent)
         if not verdict.allowed:
             raise LockedError(verdict.body(change.task_id))
+        return verdict.locked_fields
 
     async def _resolved(self, caller: Caller, change: Change, at: str) -> Resolved | None:
         if change.resolution is None or change.conflict_id is None:

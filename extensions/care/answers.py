@@ -52,6 +52,7 @@ _VERSION: Final = _object(
         "items": _object({"conflict_id": _ID, "user_id": _ID, "resolved_at": ref("common/$defs/timestamp")}),
     },
 )
+_LOCKED_FIELDS: Final = {"type": "array", "items": {"type": "object", "required": ["field_name", "reason"]}}
 _LOCKED: Final = {
     "type": "object",
     "required": ["error", "message", "task_id", "locked_fields"],
@@ -59,7 +60,7 @@ _LOCKED: Final = {
         "error": {"const": "LOCKED"},
         "message": {"type": "string"},
         "task_id": _ID,
-        "locked_fields": {"type": "array", "items": {"type": "object", "required": ["field_name"]}},
+        "locked_fields": _LOCKED_FIELDS,
         "holder": _object({"user_id": _ID, "user_name": {"type": "string"}}),
     },
 }
@@ -70,7 +71,13 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "task_answer": {
         "allOf": [
             ref("task"),
-            {"type": "object", "required": ["id", "status", "version"]},
+            {
+                "type": "object",
+                "required": ["id", "status", "version"],
+                "properties": {
+                    "lock_warnings": {**_LOCKED_FIELDS, "description": "Written all the same: advisory locks"}
+                },
+            },
             {"anyOf": [{"required": ["title", "member_id"]}, ref("redacted")]},
         ]
     },

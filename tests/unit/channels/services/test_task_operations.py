@@ -163,6 +163,16 @@ class TestUpdate:
         assert care.recorder.intents[0].fields == {"notes"}
         assert care.recorder.intents[0].tokens == {"notes": 4}
 
+    async def test_a_field_with_an_advisory_lock_is_written_with_a_warning(self, care: Care) -> None:
+        task_id = await care.task()
+        care.recorder.verdict = Verdict(LockMode.ADVISORY, (Objection("notes", "held", "cc_789", "Mike Chen"),))
+        body = {"task_id": task_id, "version": 1, "changes": {"notes": "x"}}
+        reply = await care.call("task.update", SARAH, body)
+        assert (reply.status, reply.body["notes"], reply.version) == (200, "x", 2)
+        assert reply.body["lock_warnings"] == [
+            {"field_name": "notes", "reason": "held", "user_id": "cc_789", "user_name": "Mike Chen"}
+        ]
+
     async def test_on_a_version_that_never_was_conflicts_without_a_merge(self, care: Care) -> None:
         """A client of another copy of the data, such as before a restore, must see what there is."""
         body = {"task_id": await care.task(notes="ours"), "version": 7, "changes": {"notes": "from another world"}}
