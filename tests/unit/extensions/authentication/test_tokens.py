@@ -2,15 +2,17 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
 import pytest
 
 from bayeux_server.errors import LocalError, RemoteError
-from extensions.authentication.issuers import ConfiguredKey, Issuer, check_issuers
+from extensions.authentication import tokens
+from extensions.authentication.issuers import ConfiguredKey, Issuer, check_issuers, load_key
 from extensions.authentication.keys import ConfiguredKeys
-from extensions.authentication.tokens import TokenVerifier, TrustedIssuer
+from extensions.authentication.tokens import TokenVerifier, TrustedIssuer, _proven
 from tests.support.manual_clock import START_WALL_S
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey
 
@@ -82,6 +84,70 @@ class TestGoodTokens:
         verifier = _verifier(_issuer(algorithms=("HS256",), keys=(ConfiguredKey(secret_env="CARE_SECRET"),)))
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u", "exp": START_WALL_S + 1}
         assert (await verifier.verify(jwt.encode(claims, SECRET, "HS256"), START_WALL_S)).user_id == "u"
+
+
+class Rotating:
+    """Keys of which a test takes one away, or puts another in its place."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self.issuer = _issuer(keys=())
+        self.key: SigningKey | None = key
+
+    async def find(self, _kid: str | None, algorithm: str) -> object | None:
+        return self.key and load_key(ConfiguredKey(pem=self.key.pem), algorithm)
+
+    async def start(self) -> None:
+        """There is nothing to make ready."""
+
+    async def stop(self) -> None:
+        """There is nothing to release."""
+
+    def unready(self) -> str | None:
+        return None
+
+
+class TestProofs:
+    """A token that comes again is known, and judged all the same."""
+
+    async def test_it_expires_all_the_same(self) -> None:
+        verifier, token = _verifier(_issuer()), RSA.token(lives_s=600)
+        await verifier.verify(token, START_WALL_S)
+        await verifier.verify(token, START_WALL_S + 629)
+        assert await _refusal(token, verifier, wall_s=START_WALL_S + 630) == "401::token_expired"
+
+    async def test_it_falls_with_its_key(self) -> None:
+        keys, token = Rotating(RSA), RSA.token()
+        verifier = TokenVerifier([TrustedIssuer(keys.issuer, [keys])])
+        await verifier.verify(token, START_WALL_S)
+        keys.key = OTHER
+        assert await _refusal(token, verifier) == "401::token_signature_invalid"
+        keys.key = None
+        assert await _refusal(token, verifier) == "401::token_key_unknown"
+        keys.key = RSA
+        await verifier.verify(token, START_WALL_S)
+
+    async def test_it_proves_no_other(self) -> None:
+        verifier, token = _verifier(_issuer()), RSA.token()
+        await verifier.verify(token, START_WALL_S)
+        head, body, signature = token.split(".")
+        forged = f"{head}.{body}.{OTHER.token().rpartition('.')[2]}"
+        assert await _refusal(forged, verifier) == "401::token_signature_invalid"
+        assert await _refusal(f"{head}.{body}.{signature}\ud800", verifier) == "401::token_malformed"
+
+    async def test_its_signature_is_checked_once_until_many_others_came(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        checked: list[str] = []
+
+        def proven(token: str, *rest: Any) -> Mapping[str, Any]:
+            checked.append(token)
+            return _proven(token, *rest)
+
+        monkeypatch.setattr(tokens, "_proven", proven)
+        monkeypatch.setattr(tokens, "_MOST_PROOFS", 2)
+        verifier = _verifier(_issuer())
+        first, second, third = (RSA.token(f"cc_{number}") for number in range(3))
+        for token in (first, first, second, first, third, first):
+            await verifier.verify(token, START_WALL_S)
+        assert checked == [first, second, third, first]
 
 
 class TestRefusals:
