@@ -46,8 +46,8 @@ class CareFlow(Extension):
             self.bus,
             config.topic_of,
             Backoff(config.retry_first_ms / 1_000, config.retry_longest_ms / 1_000),
+            self.intake.show,
             batch_events=config.outbox_batch_events,
-            show=self.intake.show if self.uses_kafka else None,
         )
         self._relays.append(relay)
         if self._started:

@@ -55,10 +55,10 @@ class Intake:
             RemoteError: If the server refuses one of its channels.
             OSError: If a dependency is away. What was shown until then is not shown again.
         """
-        raw, event = self._read(record)
         if any(name == SHOWN_HEADER for name, _ in record.headers):
             self._meters.dropped("shown_before")
             return
+        raw, event = self._read(record)
         if self.absorb is not None and event["type"].startswith("task."):
             absorbed = await self._absorb(self.absorb, event)
             if absorbed is None:

@@ -1,9 +1,9 @@
 """From the outbox to subscribers and to the bus: what was committed is shown, sent, and forgotten once the bus has it.
 
-The same code for Kafka and for the bus of the process. The bus of the process shows what it takes. Kafka's way round
-would not keep a task's events in order, as events of different types have different topics; so they are shown first,
-and sent to Kafka with a mark that keeps every node from showing them again. While Kafka takes nothing, or takes its
-time, they wait in the outbox, and subscribers notice nothing.
+The same code for Kafka and for the bus of the process. Events are shown first, and sent with a mark that keeps every
+node from showing them again. Kafka's way round would not keep a task's events in order, as events of different types
+have different topics; and by either bus an event of ours would be taken for another service's, which may have had no
+effect yet. While the bus takes nothing, or takes its time, they wait in the outbox, and subscribers notice nothing.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Relay:
         topic_of: Type of an event to its topic.
         backoff: Waits after failures.
         batch_events: Events taken at once.
-        show: Shows an event; None for a bus that shows what it takes.
+        show: Shows an event.
         patience_s: How long the bus gets to take events while newer ones wait to be shown.
     """
 
@@ -52,9 +52,9 @@ class Relay:
         bus: EventBus,
         topic_of: Callable[[str], str],
         backoff: Backoff,
+        show: Show,
         *,
         batch_events: int,
-        show: Show | None = None,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._outbox = outbox
@@ -103,7 +103,7 @@ class Relay:
             OSError: If outbox, bus or subscribers cannot be reached. What was sent until then is forgotten.
         """
         # After a failure all that waits is shown, and then one event is tried.
-        probing = self._failures > 0 and self._show is not None
+        probing = self._failures > 0
         seen = self._outbox.signals.outbox.count
         async with self._outbox.outbox_batch(_MAX_SHOWN if probing else self._batch_events) as batch:
             entries = sorted(batch.entries, key=_by_key)
@@ -128,8 +128,6 @@ class Relay:
 
     async def _show_chain(self, chain: Sequence[OutboxEntry]) -> tuple[Sequence[OutboxEntry], OSError | None]:
         """Return those of a key's events that may be sent, and why the rest may not."""
-        if self._show is None:
-            return chain, None
         for position, entry in enumerate(chain):
             if entry.seq in self._shown:
                 continue
@@ -155,7 +153,7 @@ class Relay:
         try:
             while not sending.done():
                 await asyncio.wait((sending,), timeout=self._patience_s)
-                if self._show is not None and self._outbox.signals.outbox.count > seen:
+                if self._outbox.signals.outbox.count > seen:
                     break
             if sending.done():
                 return sending.result()

@@ -80,12 +80,7 @@ def screen() -> Screen:
 
 @pytest.fixture
 def relay(store: SqliteStore, bus: Bus, screen: Screen) -> Relay:
-    return relay_of(store, bus, screen)
-
-
-def relay_of(store: SqliteStore, bus: Bus, screen: Screen | None) -> Relay:
-    show = screen.show if screen else None
-    return Relay(store, bus, TOPIC_OF, Backoff(0.001, 0.001), batch_events=100, show=show, patience_s=0.001)  # type: ignore[arg-type]  # the part of a bus that a relay uses
+    return Relay(store, bus, TOPIC_OF, Backoff(0.001, 0.001), screen.show, batch_events=100, patience_s=0.001)  # type: ignore[arg-type]  # the part of a bus that a relay uses
 
 
 async def commit_task(store: SqliteStore, task_id: str, *, edits: int = 0) -> None:
@@ -123,11 +118,6 @@ class TestRelay:
         relations.take_in(relations.count)
         await relaying
         assert len(screen.shown) == 2
-
-    async def test_a_bus_that_shows_by_itself_gets_events_without_the_mark(self, store: SqliteStore, bus: Bus) -> None:
-        await commit_task(store, "task_1")
-        await relay_of(store, bus, None).relay_once()
-        assert {shown for _, _, _, shown in bus.sent} == {False}
 
     async def test_the_events_of_one_key_leave_in_order(
         self, store: SqliteStore, relay: Relay, bus: Bus, screen: Screen
