@@ -69,6 +69,7 @@ class TransportContext:
             offered_browser=None if browser else new_browser(),
             identity=await self._identity(request),
             token=_bearer(request),
+            http2=came_by_http2(request.headers.get("Via", "")),
         )
 
     def refuse_if_full(self, address: str) -> web.Response | None:
@@ -128,6 +129,14 @@ class TransportContext:
             return None
         site = "SameSite=None; Secure; Partitioned" if self.settings.cross_site_cookie else "SameSite=Lax"
         return f"{BROWSER_COOKIE}={origin.offered_browser}; HttpOnly; Path=/; {site}"
+
+
+def came_by_http2(via: str) -> bool:
+    """Whether a proxy says that a request reached it by HTTP/2 or a later version; we ourselves speak 1.1.
+
+    Source: RFC 9110, 7.6.3: the first entry is the proxy nearest to the browser, and begins with what it was spoken to.
+    """
+    return via.lstrip().upper().removeprefix("HTTP/")[:1] in ("2", "3")
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -5,6 +5,7 @@ import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -18,8 +19,26 @@ from tests.support.manual_clock import ManualClock
 from tests.support.server import LocalServer, local_server
 from tests.support.services.nginx import Nginx
 
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
 CONF = Path(__file__).parents[2] / "conf" / "nginx.conf"
 HOST = "realtime.example.org"
+#: Begins two sessions, and leaves a connect of each to be held.
+TWO_POLLS = """async (url) => {
+    const ask = async (message) => {
+        const headers = {"Content-Type": "application/json"};
+        const response = await fetch(url, {method: "POST", headers, body: JSON.stringify([message])});
+        return (await response.json())[0];
+    };
+    const types = {version: "1.0", supportedConnectionTypes: ["long-polling"]};
+    for (const _ of [1, 2]) {
+        const {clientId} = await ask({channel: "/meta/handshake", ...types});
+        const connect = () => ask({channel: "/meta/connect", connectionType: "long-polling", clientId});
+        await connect();
+        connect();
+    }
+}"""
 
 
 class Proxied:
@@ -111,6 +130,17 @@ class TestThroughNginx:
         proxied.server.advance(proxied.server.app.settings.connect.hold_timeout_ms / 1_000)
         assert (await held)["successful"]
         await client.disconnect()
+
+    async def test_all_polls_of_a_browser_are_held_for_they_share_a_connection(
+        self, proxied: Proxied, browser: "Browser"
+    ) -> None:
+        context = await browser.new_context(ignore_https_errors=True)
+        page = await context.new_page()
+        await page.goto(proxied.base + "/healthz")
+        await page.evaluate(TWO_POLLS, proxied.url)
+        sessions = list(proxied.server.app.server.core.sessions)
+        await _until(lambda: [session.held is not None for session in sessions] == [True, True])
+        await context.close()
 
     async def test_the_server_sees_the_clients_address_and_not_one_it_made_up(self, proxied: Proxied) -> None:
         peer = LongPollingPeer(proxied.http, proxied.url, {"X-Forwarded-For": "203.0.113.7"})

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.world import ALL, POLLING, PUSHING
 from tests.scenarios.conftest import Metric, Scene
-from tests.support.client import PATIENCE_S, EventSourcePeer, WebSocketPeer
+from tests.support.client import PATIENCE_S, Client, EventSourcePeer, WebSocketPeer
 
 HOLD_S = 25.0
 MAX_INTERVAL_S = 45.0
@@ -240,6 +240,21 @@ class TestMultipleClients:
             newer = await world.held(client)
             assert (await older)["advice"]["interval"] == 0
             assert not newer.done()
+
+    @pytest.mark.parametrize("short_road", [True, False])
+    @pytest.mark.parametrize(
+        ("via", "held"), [("2.0 edge", True), ("HTTP/3 edge, 1.1 inner", True), ("1.1 edge", False)]
+    )
+    async def test_polls_that_came_to_a_proxy_by_http2_do_not_count(
+        self, scene: Scene, via: str, held: bool, short_road: bool
+    ) -> None:
+        async with scene("long-polling", server={"short_road": short_road}) as (server, world):
+            browser = await world.browser()
+            for _ in range(2):
+                client = Client(world.peer(http=browser, headers={"Via": via}))
+                await client.begin()
+                await world.held(client)
+            assert [session.held is not None for session in server.app.server.core.sessions] == [True, held]
 
     async def test_websockets_do_not_count(self, scene: Scene) -> None:
         async with scene("websocket") as (_, world):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bayeux_server.server.binding import Origin, new_browser
 from bayeux_server.server.timers import Timer
-from bayeux_server.transports.context import TransportContext
+from bayeux_server.transports.context import TransportContext, came_by_http2
 from bayeux_server.transports.direct.exchange import Entry, Exchange
 from bayeux_server.transports.direct.plain_request import PlainRequest, RequestReader
 from bayeux_server.transports.direct.responses import Responses
@@ -160,6 +160,7 @@ class FrontDoor(asyncio.Protocol):
             address=self._context.address_of(peer, request.header(b"x-forwarded-for").decode("latin-1")),
             browser=browser,
             offered_browser=None if browser else new_browser(),
+            http2=came_by_http2(request.header(b"via").decode("latin-1")),
         )
         entry = self._entry(request, origin, request_id) if self._doorway.requests.enabled else None
         run = contextvars.copy_context().run
