@@ -1,18 +1,22 @@
 """Operations on what follows from events: the activity feed and notifications."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from bayeux_server.server.clock import Clock
 from channels.activity import in_words_for
 from channels.policy import view_team
 from channels.services.caller import Caller, NewId, Reply
 from channels.services.errors import NotFoundError
+from channels.services.idempotency import Once
 from channels.services.pages import page, place_of
 from channels.services.presenter import Presenter, document_of
 from channels.services.walking import Visible, walk
-from channels.stores.port import CareStore
-from channels.stores.records import Below, Positioned
+from channels.stores.port import CareStore, ReplyExistsError
+from channels.stores.records import Below, Commit, Positioned
 from channels.timestamps import iso_utc_ms
 from channels.views import View
 
@@ -76,15 +80,21 @@ class Feeds:
         unread = await self._store.unread_count(caller.user.user_id)
         return Reply(200, {**page(shown, more), "unread_count": unread})
 
-    async def read(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+    async def read(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
         """Mark the caller's notifications read, some or all (``body.notification.read``); their tabs are told."""
+        once = Once("notification.read", caller, body, key)
+        if stored := await once.answered(self._store):
+            return Reply(stored.status, msgspec.json.decode(stored.body))
+        at = iso_utc_ms(self._clock.wall())
         event = await self._store.mark_read(
-            caller.user.user_id,
-            body.get("notification_ids"),
-            event_id=self._new_id("read"),
-            at=iso_utc_ms(self._clock.wall()),
+            caller.user.user_id, body.get("notification_ids"), event_id=self._new_id("read"), at=at
         )
-        return Reply(200, {"unread_count": event.unread_count})
+        answer = {"unread_count": event.unread_count}
+        if reply := once.reply(200, answer, at):
+            # Not with the effect: to mark read what is read changes nothing.
+            with contextlib.suppress(ReplyExistsError):
+                await self._store.commit(Commit(reply=reply))
+        return Reply(200, answer)
 
 
 def _before(body: Mapping[str, Any], schema: str) -> int | None:

@@ -36,7 +36,7 @@ class Subjects:
         """Create a member (``body.member.create``) of a team that the caller belongs to."""
         once = Once("member.create", caller, body, key)
         if stored := await once.answered(self._store):
-            return _again(stored)
+            return await self._again(caller, "member", stored)
         _check_id(caller, body)
         if "team_id" not in body and not caller.principal.is_system:
             # Nobody would see the member, the caller included.
@@ -45,20 +45,20 @@ class Subjects:
         member = Member(id=body.get("id") or self._new_id("member"), name=body["name"], team_id=body.get("team_id"))
         if await self._store.member(member.id) is not None:
             raise AlreadyExistsError
-        return await self._created(caller, "member", member, commit_of_member(None, member), once)
+        return await self._written(201, caller, member, commit_of_member(None, member), once)
 
     async def get_member(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return a member (``body.member.get``)."""
-        return await self._told(caller, "member", await self._member(caller, body["member_id"]))
+        return await self._told(200, caller, await self._member(caller, body["member_id"]))
 
-    async def update_member(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+    async def update_member(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
         """Change a member's name or team (``body.member.update``)."""
+        once = Once("member.update", caller, body, key)
         before = await self._member(caller, body["member_id"])
         await self._check_team(caller, body.get("team_id"))
         changes = {name: value for name, value in body.items() if name != "member_id"}
         after = msgspec.structs.replace(before, **changes)
-        await self._store.commit(commit_of_member(before, after))
-        return await self._told(caller, "member", after)
+        return await self._written(200, caller, after, commit_of_member(before, after), once)
 
     async def note_member(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
         """Add a note to a member (``body.member.note``): causes ``note_added``."""
@@ -86,7 +86,7 @@ class Subjects:
         """Create a service request of a member (``body.service_request.create``)."""
         once = Once("service_request.create", caller, body, key)
         if stored := await once.answered(self._store):
-            return _again(stored)
+            return await self._again(caller, "service_request", stored)
         _check_id(caller, body)
         member = await self._known(caller, body["member_id"])
         if member is None:
@@ -100,21 +100,20 @@ class Subjects:
         )
         if await self._store.service_request(request.id) is not None:
             raise AlreadyExistsError
-        commit = Commit(service_requests=(request,))
-        return await self._created(caller, "service_request", request, commit, once)
+        return await self._written(201, caller, request, Commit(service_requests=(request,)), once)
 
     async def get_service_request(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
         """Return a service request (``body.service_request.get``)."""
         request, _ = await self._request(caller, body["service_request_id"])
-        return await self._told(caller, "service_request", request)
+        return await self._told(200, caller, request)
 
-    async def update_service_request(self, caller: Caller, body: Mapping[str, Any], _key: str | None) -> Reply:
+    async def update_service_request(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
         """Change a service request's name or status (``body.service_request.update``)."""
+        once = Once("service_request.update", caller, body, key)
         request, _ = await self._request(caller, body["service_request_id"])
         changes = {name: value for name, value in body.items() if name != "service_request_id"}
         after = msgspec.structs.replace(request, **changes)
-        await self._store.commit(Commit(service_requests=(after,)))
-        return await self._told(caller, "service_request", after)
+        return await self._written(200, caller, after, Commit(service_requests=(after,)), once)
 
     async def note_service_request(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
         """Add a note to a service request (``body.service_request.note``): causes ``note_added``."""
@@ -138,7 +137,7 @@ class Subjects:
 
     async def _recorded(self, caller: Caller, record: SubjectRecord, once: Once) -> Reply:
         if stored := await once.answered(self._store):
-            return _again(stored)
+            return Reply(stored.status, msgspec.json.decode(stored.body))
         body = {"id": record.id}
         try:
             await self._store.commit(commit_of_record(record, reply=once.reply(201, body, record.at)))
@@ -146,25 +145,29 @@ class Subjects:
             return await self._recorded(caller, record, once)
         return Reply(201, body)
 
-    async def _created(
-        self, caller: Caller, kind: str, created: Member | ServiceRequest, commit: Commit, once: Once
+    async def _written(
+        self, status: int, caller: Caller, subject: Member | ServiceRequest, commit: Commit, once: Once
     ) -> Reply:
         if stored := await once.answered(self._store):
-            return _again(stored)
-        reply = once.reply(201, created, self._now())
+            return await self._again(caller, _kind(subject), stored)
+        reply = once.reply(status, subject, self._now())
         try:
             await self._store.commit(msgspec.structs.replace(commit, reply=reply))
         except ReplyExistsError:
-            return await self._created(caller, kind, created, commit, once)
-        return Reply(201, await self._full(caller, kind, created))
+            return await self._written(status, caller, subject, commit, once)
+        return await self._told(status, caller, subject)
 
-    async def _told(self, caller: Caller, kind: str, subject: Member | ServiceRequest) -> Reply:
-        return Reply(200, await self._full(caller, kind, subject))
+    async def _again(self, caller: Caller, kind: str, stored: StoredReply) -> Reply:
+        """Answer as before, if the caller may see it today."""
+        [seen] = await self._presenter.shown(caller, kind, [msgspec.json.decode(stored.body)])
+        if seen is None:
+            raise NotFoundError
+        return Reply(stored.status, seen)
 
-    async def _full(self, caller: Caller, kind: str, subject: Member | ServiceRequest) -> Mapping[str, Any]:
-        """Return a subject whole: that the caller may see it was asked before."""
-        [document] = await self._presenter.shown_as(caller, kind, [(View.FULL, document_of(subject))])
-        return document or {}
+    async def _told(self, status: int, caller: Caller, subject: Member | ServiceRequest) -> Reply:
+        """Answer with a subject whole: that the caller may see it was asked before."""
+        [document] = await self._presenter.shown_as(caller, _kind(subject), [(View.FULL, document_of(subject))])
+        return Reply(status, document or {})
 
     async def _member(self, caller: Caller, member_id: str) -> Member:
         member = await self._known(caller, member_id)
@@ -197,5 +200,5 @@ def _check_id(caller: Caller, body: Mapping[str, Any]) -> None:
         raise ForbiddenError
 
 
-def _again(stored: StoredReply) -> Reply:
-    return Reply(stored.status, msgspec.json.decode(stored.body))
+def _kind(subject: Member | ServiceRequest) -> str:
+    return "member" if isinstance(subject, Member) else "service_request"

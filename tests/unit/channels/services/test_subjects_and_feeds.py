@@ -62,6 +62,28 @@ class TestMembers:
         assert {reply.status for reply in replies} == {201}
         assert len({reply.body["id"] for reply in replies}) == 1
         assert await care.call(operation, SARAH, body, "key_1") == replies[0]
+        reused = await care.call(operation, SARAH, {**body, "name" if "name" in body else "text": "other"}, "key_1")
+        assert (reused.status, reused.body["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+    async def test_a_change_under_a_key_is_made_once(self, care: Care) -> None:
+        body = {"member_id": JOHN.id, "name": "Jon Doe"}
+        first = await care.call("member.update", SARAH, body, "key_1")
+        await care.call("member.update", MIKE, {**body, "name": "John Q. Doe"})
+        assert await care.call("member.update", SARAH, body, "key_1") == first
+        stored = await care.store.member(JOHN.id)
+        assert stored is not None
+        assert stored.name == "John Q. Doe"
+        reused = await care.call("member.update", SARAH, {**body, "name": "J"}, "key_1")
+        assert (reused.status, reused.body["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+    async def test_who_was_answered_a_member_and_may_see_it_no_more_is_not_answered_it_again(self, care: Care) -> None:
+        body = {"name": "Ann Lee", "team_id": "team_1"}
+        created = await care.call("member.create", SARAH, body, "key_1")
+        care.recorder.shown_ids.clear()
+        assert await care.call("member.create", SARAH, body, "key_1") == created
+        assert care.recorder.shown_ids == [("cc_456", "member")]
+        care.rights.taken.add(("cc_456", "view_phi", "member", created.body["id"]))
+        assert (await care.call("member.create", SARAH, body, "key_1")).status == 404
 
 
 class TestServiceRequests:
@@ -74,6 +96,10 @@ class TestServiceRequests:
             "service_request.update", SARAH, {"service_request_id": request_id, "status": "closed"}
         )
         assert closed.body["status"] == "closed"
+        again = {"service_request_id": request_id, "status": "open"}
+        reopened = await care.call("service_request.update", SARAH, again, "key_1")
+        await care.call("service_request.update", SARAH, {**again, "status": "closed"})
+        assert await care.call("service_request.update", SARAH, again, "key_1") == reopened
         got = await care.call("service_request.get", MIKE, {"service_request_id": request_id})
         assert got.body == closed.body
         await care.call("service_request.note", MIKE, {"service_request_id": request_id, "text": "Booked"})
@@ -164,6 +190,15 @@ class TestNotifications:
         assert len((await care.call("notification.list", MIKE, {"unread": True})).body["items"]) == 1
         assert (await care.call("notification.read", MIKE, {})).body == {"unread_count": 0}
         assert (await care.events())[-2:] == ["notification.read"] * 2
+
+    async def test_are_read_once_under_a_key_that_is_good_for_one_request(self, care: Care) -> None:
+        await care.task(assigned_to="cc_789")
+        first = await care.call("notification.read", MIKE, {}, "key_1")
+        await care.task(assigned_to="cc_789")
+        assert await care.call("notification.read", MIKE, {}, "key_1") == first
+        assert (await care.call("notification.list", MIKE, {})).body["unread_count"] == 1
+        reused = await care.call("notification.read", MIKE, {"notification_ids": ["notification_1"]}, "key_1")
+        assert (reused.status, reused.body["error"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
     async def test_are_ones_own(self, care: Care) -> None:
         await care.task(assigned_to="cc_789")
