@@ -188,9 +188,7 @@ class Pipeline:
         self, message: Message, session: ServerSession | None, batch: _Batch, reply: Reply, settling: list[Settle]
     ) -> Steps[Hold | None]:
         if isinstance(message, Publish) and (session is not None or message.client_id is None):
-            if session is None and batch.origin.identity is not None:
-                session = self._stand_in(batch)
-            yield from self.publish.process(session, message, reply)
+            yield from self.publish.process(session or _proven(batch.stand_in), message, reply)
         elif session is None:
             self._tell_unknown(message, reply)
         elif isinstance(message, Handshake):
@@ -206,9 +204,12 @@ class Pipeline:
         return None
 
     def _stand_in(self, batch: _Batch) -> ServerSession:
-        """Return what stands in for a publisher's session: it says where he is, and who he proved to be."""
-        if batch.stand_in is None:
-            origin = batch.origin
+        """Return what stands in for a publisher's session: it says where he is, and who he proved to be.
+
+        An extension may find that out from the message itself; the next one is on its own again.
+        """
+        origin = batch.origin
+        if batch.stand_in is None or batch.stand_in.identity is not origin.identity:
             batch.stand_in = self._lifecycle.new_session(address=origin.address, transport=origin.transport)
             batch.stand_in.identity = origin.identity
         return batch.stand_in
@@ -318,6 +319,11 @@ class _Refusing:
         if not self._is_final:
             _refuse(self._reply, error if isinstance(error, RemoteError) else RemoteError(500, (), "server_error"))
         return True
+
+
+def _proven(stand_in: ServerSession | None) -> ServerSession | None:
+    """Return the stand-in of a publisher who proved who he is, else None."""
+    return stand_in if stand_in is not None and stand_in.identity is not None else None
 
 
 def _shakes_hands(message: Incoming) -> bool:

@@ -1,5 +1,6 @@
 """Who a session is: the token at its handshake, its expiry, and its refresh in place."""
 
+from collections.abc import Awaitable
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from bayeux_server.errors import Overloaded, RemoteError
-from bayeux_server.protocol.messages import Connect, Handshake, Message, Reply
+from bayeux_server.protocol.messages import Connect, Handshake, Message, Publish, Reply
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.extension import Extension
 from bayeux_server.server.remote_call import RemoteCall
@@ -34,7 +35,7 @@ class _Lease:
 
 
 class AuthenticationExtension(Extension):
-    """Reads ``ext.auth.token`` of handshakes and connects.
+    """Reads ``ext.auth.token`` of handshakes and connects, and of publishes that name no session.
 
     A handshake without a token stays anonymous (or who its ``Authorization`` header said): whether that gets in is the
     security policy's matter. A handshake with a token that is not good is refused, never let in as somebody less. A
@@ -103,6 +104,24 @@ class AuthenticationExtension(Extension):
             if isinstance(message, Handshake):
                 # A refusal would be for good: stock clients never come back from one.
                 raise Overloaded("no keys of the token issuer") from None
+            raise RemoteError(503, (), "token_keys_unavailable") from None
+
+    def incoming(self, session: ServerSession | None, message: Publish) -> Awaitable[None] | None:
+        """See :meth:`Extension.incoming`. A token proves who publishes without a session, for that one message.
+
+        Raises:
+            RemoteError: 401, see :mod:`extensions.authentication.tokens`; 403 for another user than the request's;
+                503 if the token cannot be judged now.
+        """
+        if session is None or session.is_open:
+            return None
+        token = _token_of(message.ext)
+        return None if token is None else self._prove(session, token)
+
+    async def _prove(self, stand_in: ServerSession, token: object) -> None:
+        try:
+            await self._admit(stand_in, token)
+        except KeysUnavailableError:
             raise RemoteError(503, (), "token_keys_unavailable") from None
 
     def outgoing_meta(self, session: ServerSession | None, reply: Reply) -> None:

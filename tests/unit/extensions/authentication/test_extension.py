@@ -7,6 +7,9 @@ import aiohttp
 import pytest
 
 from bayeux_server.errors import RemoteError
+from bayeux_server.protocol.messages import Publish
+from bayeux_server.server.extension import Extension
+from bayeux_server.server.session import ServerSession
 from extensions.authentication.extension import AuthenticationExtension
 from extensions.authentication.issuers import ConfiguredKey, Issuer
 from extensions.authentication.keys import ConfiguredKeys, Keys, KeysUnavailableError
@@ -70,6 +73,16 @@ class Rig:
         return (await self.send({**message, "ext": ext} if ext else message))[-1]
 
 
+class _Refusing(Extension):
+    def incoming(self, session: ServerSession | None, message: Publish) -> None:
+        if message.channel.name == "/a":
+            raise RemoteError(403, (), "no")
+
+
+def _publish(token: str | None = None) -> dict[str, Any]:
+    return {"channel": "/a", "data": 1, **({"ext": {"auth": {"token": token}}} if token else {})}
+
+
 async def _rig(keys: Keys) -> AsyncIterator[Rig]:
     async with local_server(clock=ManualClock()) as server, aiohttp.ClientSession() as http:
         verifier = TokenVerifier([TrustedIssuer(TRUSTED, [keys])])
@@ -129,6 +142,30 @@ class TestHandshake:
     async def test_a_request_whose_token_cannot_be_judged_is_told_so(self, keyless: Rig) -> None:
         with pytest.raises(RemoteError, match="503::token_keys_unavailable"):
             await keyless.extension.read_token(KEY.token())
+
+
+class TestPublishWithoutSession:
+    async def test_a_token_proves_its_message_and_no_other(self, rig: Rig) -> None:
+        proved = _publish(KEY.token())
+        replies = await rig.send(_publish(), proved, _publish(), proved, _publish(KEY.token(lives_s=-1)), _publish())
+        assert [reply.get("error") for reply in replies] == [
+            "402::session_unknown", None, "402::session_unknown", None, "401::token_expired", "402::session_unknown"
+        ]  # fmt: skip
+        assert rig.server.sessions == 0
+
+    async def test_a_message_refused_after_its_token_was_read_proves_nothing_for_the_next(self, rig: Rig) -> None:
+        rig.server.app.server.add_extension(_Refusing())
+        replies = await rig.send(_publish(KEY.token()), _publish() | {"channel": "/b"})
+        assert [reply["error"] for reply in replies] == ["403::no", "402::session_unknown"]
+
+    async def test_a_token_of_another_user_than_the_requests_is_refused(self, rig: Rig) -> None:
+        rig.server.app._token_readers.append(rig.extension.read_token)
+        [reply] = await rig.send(_publish(KEY.token("cc_789")), token=KEY.token("cc_456"))
+        assert reply["error"] == "403::token_of_another_user"
+
+    async def test_while_the_token_cannot_be_judged_it_is_refused(self, keyless: Rig) -> None:
+        [reply] = await keyless.send(_publish(KEY.token()))
+        assert reply["error"] == "503::token_keys_unavailable"
 
 
 class TestExpiry:
