@@ -8,6 +8,11 @@ from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.settings import Settings, SettingsError
 
+#: Clients wait so many times the hold time for the answer to a connect.
+PATIENCE: Final = 1.2
+#: And so long for that to a handshake.
+HANDSHAKE_MS: Final = 10_000
+
 _REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
@@ -26,10 +31,22 @@ def check(settings: Settings, grammar: ChannelGrammar) -> None:
             grammar.parse(channel)
         except RemoteError as error:
             raise SettingsError(f"{key} = {channel!r}: no channel or pattern ({error})") from None
+    _refuse_hasty_sockets(settings)
     backend = settings.backend
     if "redis" in (backend.broker, backend.history) and not backend.redis_url.startswith(_REDIS_SCHEMES):
         # The value may hold a password.
         raise SettingsError(f"backend.redis_url: expected it to begin with one of {', '.join(_REDIS_SCHEMES)}")
+
+
+def _refuse_hasty_sockets(settings: Settings) -> None:
+    """Faye opens its socket while it shakes hands and polls by HTTP, and turns to it when the poll is over."""
+    idle_ms = settings.limits.idle_socket_timeout_ms
+    needed_ms = round(PATIENCE * settings.connect.hold_timeout_ms) + HANDSHAKE_MS
+    if idle_ms < needed_ms:
+        raise SettingsError(
+            f"limits.idle_socket_timeout_ms = {idle_ms}: expected at least {needed_ms}, {PATIENCE} times "
+            f"connect.hold_timeout_ms and {HANDSHAKE_MS // 1_000} s to shake hands"
+        )
 
 
 def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
