@@ -43,6 +43,7 @@ class Touch(Struct, frozen=True):
     Attributes:
         state: None keeps the state (a heartbeat, a cursor); a first sign of life without a state is ``viewing``.
             ``typing`` is a short lease on top of ``editing``; the other two end it.
+        at_least: Take ``state``, which is not ``typing`` then, only if it is stronger than the one there is.
         field_name: The field typed in; only with ``typing``.
         cursor: The latest cursor position, kept for snapshots.
     """
@@ -53,6 +54,7 @@ class Touch(Struct, frozen=True):
     state: PresenceState | None = None
     field_name: str | None = None
     cursor: CursorPosition | None = None
+    at_least: bool = False
 
 
 class PresenceTimes(Struct, frozen=True):

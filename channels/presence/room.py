@@ -45,7 +45,7 @@ class Lease(Struct):
             self.state = PresenceState.EDITING
             self.typing_until_ms = now_ms + times.typing_ms
             self.field_name = touch.field_name
-        elif touch.state is not None:
+        elif touch.state is not None and not (touch.at_least and self.state.strength >= touch.state.strength):
             self.state = touch.state
             self.typing_until_ms = 0
 

@@ -205,8 +205,7 @@ class PresenceService:
 
     async def _acquire(self, visitor: Visitor, message: messages.AcquireLock) -> object:
         await self._editor(visitor, message.task_id)
-        # Who locks a field edits the task, and is shown so: a lock's holder is always among those present.
-        await self._touch(visitor, message.task_id, PresenceState.EDITING)
+        await self._begin_editing(visitor, message.task_id)
         attempt = await self._locks.acquire(message.task_id, message.field_name, _holder(visitor), self._wall())
         return await self._attempted(visitor, message.task_id, attempt)
 
@@ -223,7 +222,7 @@ class PresenceService:
         lock = (await self._locks.of_task(message.task_id, now_s)).get(message.field_name)
         holder = None if lock is None else lock.held_by(to_ms(now_s))
         await self.audit(TakeOver(message.task_id, message.field_name, visitor.person, holder, message.reason, now_s))
-        await self._touch(visitor, message.task_id, PresenceState.EDITING)
+        await self._begin_editing(visitor, message.task_id)
         attempt = await self._locks.take_over(message.task_id, message.field_name, _holder(visitor), self._wall())
         return await self._attempted(visitor, message.task_id, attempt)
 
@@ -243,6 +242,11 @@ class PresenceService:
         if self.may_edit is not None and not await self.may_edit(visitor.person, task_id):
             raise RemoteError(403, [task_id], "lock_denied")
 
+    async def _begin_editing(self, visitor: Visitor, task_id: str) -> None:
+        """Show who locks a field as editing: a lock's holder is always among those present. Typing goes on."""
+        touch = Touch(task_id, visitor.session_id, visitor.person, PresenceState.EDITING, at_least=True)
+        await self._sign_of_life(touch)
+
     async def _touch(
         self,
         visitor: Visitor,
@@ -251,10 +255,12 @@ class PresenceService:
         field_name: str | None = None,
         cursor: CursorPosition | None = None,
     ) -> None:
-        touch = Touch(task_id, visitor.session_id, visitor.person, state, field_name, cursor)
+        await self._sign_of_life(Touch(task_id, visitor.session_id, visitor.person, state, field_name, cursor))
+
+    async def _sign_of_life(self, touch: Touch) -> None:
         self._expect(await self._presence.touch(touch, self._wall()))
-        if task_id in self._locking.get(visitor.session_id, ()):
-            await self._locks.renew(task_id, visitor.session_id, self._wall())
+        if touch.task_id in self._locking.get(touch.session_id, ()):
+            await self._locks.renew(touch.task_id, touch.session_id, self._wall())
 
     async def _tell_cursor(self, pointed: Pointed) -> None:
         visitor = Visitor(pointed.session_id, pointed.person)

@@ -5,6 +5,7 @@ A subclass gives the ``store`` fixture, made with ``TIMES``. Time is the test's:
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from channels.presence.events import (
@@ -182,6 +183,16 @@ class PresenceStoreContract:
         await store.flush(at(1))
         await store.touch(touch(state=VIEWING), at(2))
         assert await self.flushed(store, 2.1) == [("state", "cc_456", TYPING, VIEWING)]
+
+    async def test_a_state_that_is_the_least_leaves_a_stronger_one(self, store: PresenceStore) -> None:
+        least = msgspec.structs.replace(touch(state=EDITING), at_least=True)
+        await store.touch(least, at(0))
+        assert await self.flushed(store, 0.1) == [("joined", "cc_456", EDITING)]
+        await store.touch(touch(state=TYPING, field="notes"), at(1))
+        await store.touch(least, at(1.01))
+        assert await self.flushed(store, 1.1) == [("state", "cc_456", EDITING, TYPING), ("typing", "cc_456", "notes")]
+        assert await self.flushed(store, 5.999) == []
+        assert await self.flushed(store, 6) == [("state", "cc_456", TYPING, EDITING)]
 
     async def test_a_connection_back_within_the_grace_time_is_not_noticed(self, store: PresenceStore) -> None:
         await store.touch(touch(), at(0))

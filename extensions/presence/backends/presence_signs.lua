@@ -33,7 +33,7 @@ local function touch()
   if args.cursor then lease.cursor, lease.cursor_at = args.cursor, now end
   if args.state == 'typing' then
     lease.state, lease.typing_until, lease.field_name = 'editing', now + times.typing_ms, args.field_name
-  elseif args.state then
+  elseif args.state and not (args.at_least and strength[lease.state] >= strength[args.state]) then
     lease.state, lease.typing_until = args.state, 0
   end
   review(task, user, record, now)

@@ -350,6 +350,16 @@ class TestCursors:
 
 
 class TestLocks:
+    async def test_who_types_and_locks_a_field_is_still_typing(self, world: World, sarah: Client, mike: Client) -> None:
+        await mike.send("/meta/subscribe", subscription="/task/task_1")
+        await sarah.open()
+        await sarah.tell("presence.typing", field_name="notes")
+        await world.pass_time(0.1)
+        mike.heard()
+        await sarah.tell("lock.acquire", field_name="title")
+        await world.pass_time(0.1)
+        assert [event["type"] for event in mike.heard()] == ["presence.field_locked"]
+
     async def test_a_lock_is_given_told_and_shown(self, world: World, sarah: Client, mike: Client) -> None:
         await mike.open()
         await sarah.open()
