@@ -1,5 +1,6 @@
 """The feed in the words for each reader, live as over HTTP: who was given a task reads "assigned task to you"."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Final
@@ -52,4 +53,8 @@ def _joined(theirs: _Views, others: _Views) -> _Views:
 
 
 async def _joined_later(*parts: _Views) -> Sequence[View]:
-    return [view for part in parts for view in (await part if inspect.isawaitable(part) else part)]
+    return [view for views in await asyncio.gather(*map(_known, parts)) for view in views]
+
+
+async def _known(part: _Views) -> Sequence[View]:
+    return await part if inspect.isawaitable(part) else part
