@@ -116,7 +116,6 @@ class ConsumerThread:
             consumer: Any = None
             try:
                 consumer = connect(KafkaConsumer, self._options)
-                self.failure = None
                 consumer.subscribe(pattern=self._pattern, listener=_Listener(self, consumer))
                 self._read(consumer)
             except Exception as error:
@@ -140,12 +139,22 @@ class ConsumerThread:
                     last_commit_s = now_s
                     self._commit(consumer)
                     self._measure(consumer)
-                self._failures, self.failure = 0, None
+                self._failures = 0
+                self._look_after(consumer)
             except KafkaError as error:
                 if self._failures + 1 >= _MAX_FAILURES:
                     raise
                 self._tell_failure(error)
                 self._stopping.wait(self._backoff.delay_s(self._failures))
+
+    def _look_after(self, consumer: Any) -> None:
+        """See whether somebody leads our group. A poll waits for Kafka without a word, and so would we."""
+        away = consumer._coordinator.coordinator_id is None  # noqa: SLF001 - there is no public way
+        if away and self.failure is None:
+            log.warning("careflow.kafka_lost")
+        if not away and self.failure is not None:
+            log.info("careflow.kafka_reached")
+        self.failure = "the group has no coordinator" if away else None
 
     def _poll_ms(self) -> int:
         with self._lock:
@@ -200,7 +209,7 @@ class ConsumerThread:
     def _noted(self, offsets: Mapping[Any, Any], response: Any) -> None:
         with self._lock:
             if isinstance(response, Exception):
-                log.warning("careflow.commit_failed", error=type(response).__name__)
+                self._tell_commit_failure(response)
                 return
             for topic_partition, offset in offsets.items():
                 flow = self._flows.get(Partition(*topic_partition))
@@ -250,6 +259,10 @@ class ConsumerThread:
         if self._failures & (self._failures - 1) == 0:
             log.warning("careflow.consumer_failed", failures=self._failures, error=self.failure)
 
+    def _tell_commit_failure(self, error: Exception) -> None:
+        if self.failure is None:  # otherwise it is no news
+            log.warning("careflow.commit_failed", error=type(error).__name__)
+
     def _on_loop(self, function: Any, *arguments: Any) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody delivers any more
@@ -288,7 +301,7 @@ class ConsumerThread:
                 await consumer.commit_async(offsets, callback=self._noted)
             except KafkaError as error:
                 # Their next owner delivers again what we could not commit.
-                log.warning("careflow.commit_failed", error=type(error).__name__)
+                self._tell_commit_failure(error)
 
     async def lost(self) -> None:
         """The group took all partitions away without asking; kafka-python forgets their positions, too."""

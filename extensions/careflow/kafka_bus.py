@@ -16,6 +16,7 @@ from channels.timestamps import iso_utc_ms
 from extensions.careflow.backoff import Backoff
 from extensions.careflow.clients import connect
 from extensions.careflow.config import CareflowConfig
+from extensions.careflow.connection_log import ConnectionLog
 from extensions.careflow.consumer import ConsumerThread
 from extensions.careflow.dead_letters import dead_letter_of, encode_letter
 from extensions.careflow.flow import Water
@@ -73,6 +74,7 @@ class KafkaBus:
             self._backoff,
             commit_interval_s=config.commit_interval_ms / 1_000,
         )
+        self._connection_log = ConnectionLog(meters)
         self._reader = KafkaDeadLetters(config)
         self.dead_letters: DeadLetters = self._reader.over(self._producer.send)
         self._parts: LaneParts | None = None
@@ -83,6 +85,7 @@ class KafkaBus:
     async def start(self, handle: Handle) -> None:
         """See the port."""
         self._parts = LaneParts(handle, self._bury, self._backoff, self._meters, self._sleep)
+        self._connection_log.install()
         self._producer.start()
         self._preparing = asyncio.create_task(self._prepare())
 
@@ -98,6 +101,7 @@ class KafkaBus:
         await self._consumer.stop()
         await asyncio.gather(*self._tasks)
         await self._producer.stop()
+        self._connection_log.remove()
 
     def unready(self) -> str | None:
         """See the port."""

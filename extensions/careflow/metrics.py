@@ -37,6 +37,9 @@ class Meters:
         self._failed = Counter(
             "careapp_kafka_send_failures_total", "Events not acknowledged in time, to be sent again.", registry=registry
         )
+        self._not_connected = Counter(
+            "careapp_kafka_connection_failures_total", "Connections to Kafka that could not be made.", registry=registry
+        )
 
     def consumed(self, event_type: str) -> None:
         """An event was shown."""
@@ -61,6 +64,10 @@ class Meters:
     def send_failed(self) -> None:
         """The bus did not acknowledge an event."""
         self._failed.inc()
+
+    def not_connected(self) -> None:
+        """A connection could not be made."""
+        self._not_connected.inc()
 
 
 class ProgressCollector(Collector):

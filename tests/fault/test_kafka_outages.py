@@ -1,6 +1,7 @@
 """The broker stops or is killed, and comes back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,14 @@ def broker() -> "Iterator[Kafka]":
 
     with Kafka() as broker:
         yield broker
+
+
+#: What kafka-python logs again and again about a broker that is away.
+COMPLAINTS = {
+    "Connection failed: %s",
+    "%s: Connection lost: %s",
+    "No node available for metadata refresh - backoff/retry",
+}
 
 
 class Ward:
@@ -73,6 +82,10 @@ class Ward:
         await screen.until(lambda: len(screen.events(channel)) >= version)
         assert screen.versions(channel) == list(range(1, version + 1))
 
+    def log(self) -> list[str]:
+        """Return the events that the server logged."""
+        return [json.loads(line)["event"] for line in self.server.log.read_text().splitlines() if line.startswith("{")]
+
     @asynccontextmanager
     async def screen(self) -> AsyncIterator[Screen]:
         """Somebody looks at both tasks."""
@@ -113,6 +126,9 @@ class TestOutage:
             await ward.another_service_tells(3)
             await ward.shows(screen, ward.theirs, 3)
             assert screen.contradictions == []
+            log = ward.log()
+            assert "careflow.kafka_reached" in log[log.index("careflow.kafka_lost") :]
+            assert COMPLAINTS.isdisjoint(log)
 
     async def test_a_server_that_is_killed_meanwhile_starts_without_its_broker_and_loses_nothing(
         self, broker: "Kafka", ward: Ward
