@@ -16,7 +16,7 @@ from bayeux_server.backends.memory.history import MemoryHistory
 from bayeux_server.checks import check
 from bayeux_server.demo import FAYE_SCRIPT, Demo, demo_is_installed
 from bayeux_server.drain import drain
-from bayeux_server.errors import RemoteError
+from bayeux_server.errors import RemoteError, starting
 from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext, Host
 from bayeux_server.metrics import Metrics
@@ -175,7 +175,8 @@ class BayeuxApp:
         return None
 
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
-        await self.history.start()
+        with starting("backend.history"):
+            await self.history.start()
         await self.server.start()
         watching = asyncio.create_task(self.metrics.watch_loop())
         yield

@@ -4,7 +4,8 @@ A :class:`LocalError` is ours and is never turned into a reply; a :class:`Remote
 exactly one place (:meth:`bayeux_server.server.pipeline.Pipeline.process`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class BayeuxError(Exception):
@@ -13,6 +14,23 @@ class BayeuxError(Exception):
 
 class LocalError(BayeuxError):
     """A mistake on our side: a bug, or a configuration that cannot work."""
+
+
+@contextmanager
+def starting(part: str) -> Iterator[None]:
+    """Say which part cannot start when what it needs is out of reach.
+
+    Args:
+        part: As the configuration calls it, such as ``backend.broker``.
+
+    Raises:
+        LocalError: Instead of an ``OSError``. Its own text may quote an address with its password.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = f": {error.strerror}" if error.strerror else ""
+        raise LocalError(f"{part} cannot start: {type(error).__name__}{reason}") from error
 
 
 class RemoteError(BayeuxError):

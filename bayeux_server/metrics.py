@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from bayeux_server.server.core import CONNECTION_TYPES
 from bayeux_server.server.observer import Observer
@@ -13,7 +13,23 @@ from bayeux_server.server.session import ServerSession
 from bayeux_server.tallies import CounterTally, HistogramTally
 
 _KINDS: Final = ("handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "malformed")
-_CODES: Final = ("300", "301", "402", "403", "404", "405", "409", "413", "429", "500", "503")
+_CODES: Final = ("300", "301", "400", "401", "402", "403", "404", "405", "409", "413", "429", "500", "503")
+#: Of :mod:`bayeux_server.server.handlers.handshake`, and of extensions: ``extensions/authentication/tokens.py``.
+_HANDSHAKE_FAILURES: Final = (
+    "unsupported_version",
+    "no_common_connection_type",
+    "handshake_denied",
+    "server_error",
+    "token_malformed",
+    "token_algorithm_refused",
+    "token_issuer_unknown",
+    "token_key_unknown",
+    "token_signature_invalid",
+    "token_audience_wrong",
+    "token_expired",
+    "token_not_yet_valid",
+    "token_claim_missing",
+)
 _ENDS: Final = (
     "disconnect",
     "expired",
@@ -31,6 +47,9 @@ _LIMITS: Final = (
     "too_many_sessions_of_user",
     "too_many_sockets",
     "too_many_sockets_of_address",
+    "too_many_handshakes_of_address",
+    "too_many_handshakes_of_user",
+    "token_keys_unavailable",
     "too_many_held_connects",
     "idle_socket",
     "write_timeout",
@@ -59,6 +78,10 @@ class Metrics(Observer):
             itertools.product(_KINDS, (*_CODES, "other")),
             registry=registry,
         ).counts
+        failures = Counter(
+            "bayeux_handshake_failures_total", "Handshakes refused for good", ["reason"], registry=registry
+        )
+        self._handshake_failures = {reason: failures.labels(reason) for reason in (*_HANDSHAKE_FAILURES, "other")}
         self._publications = CounterTally("bayeux_publications", "Publications fanned out", registry=registry).counts
         self._deliveries = CounterTally("bayeux_deliveries", "Events queued for sessions", registry=registry).counts
         self._audience = HistogramTally(
@@ -72,8 +95,10 @@ class Metrics(Observer):
         self._queued = Gauge("bayeux_queued_messages", "Events waiting for sessions", registry=registry)
         self._queued_bytes = Gauge("bayeux_queued_bytes", "The same in bytes of JSON", registry=registry)
         self._dropped = Counter("bayeux_dropped_messages_total", "Events dropped at a queue limit", registry=registry)
-        self._received = Counter("bayeux_received_bytes_total", "Bytes received on WebSockets", registry=registry)
-        self._sent = Counter("bayeux_sent_bytes_total", "Bytes sent on WebSockets", registry=registry)
+        self._received = Counter(
+            "bayeux_received_bytes_total", "Bytes of frames and bodies received", registry=registry
+        )
+        self._sent = Counter("bayeux_sent_bytes_total", "Bytes of frames and bodies sent", registry=registry)
         shed = Counter("bayeux_shed_total", "Requests, sessions and sockets shed", ["limit"], registry=registry)
         self._shed = {limit: shed.labels(limit) for limit in (*_LIMITS, "other")}
         unreadable = Counter("bayeux_unreadable_total", "Bodies and frames not read", ["reason"], registry=registry)
@@ -85,6 +110,7 @@ class Metrics(Observer):
         self._request_seconds = HistogramTally(
             "bayeux_request_seconds", "Time to process a batch, without holding", _SECONDS, registry=registry
         )
+        ProcessCollector(registry=registry)
 
     def broker_gap(self, lost: int | None) -> None:
         """Publications were lost between nodes; their number is not always known. See :attr:`Broker.on_gap`."""
@@ -96,6 +122,9 @@ class Metrics(Observer):
         if error is not None:
             code = error[:3]
             self._refused[kind, code if code in _CODES else "other"] += 1
+            if kind == "handshake":
+                reason = error.rpartition(":")[2]
+                self._handshake_failures[reason if reason in _HANDSHAKE_FAILURES else "other"].inc()
 
     def delivered(self, deliveries: int) -> None:
         """See :meth:`Observer.delivered`."""

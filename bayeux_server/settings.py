@@ -23,9 +23,24 @@ Bytes = Annotated[int, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 #: As browsers send it: scheme, host and port. Applications on phones have schemes of their own.
-AllowedOrigin = Annotated[str, Meta(pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?)$")]
+AllowedOrigin = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?)$",
+        description="an origin as browsers send it, such as 'https://app.example.org', or '*' for any",
+    ),
+]
 #: ``**`` stands at the end, for it takes all that follows: within, it would grant more than one reads.
-RuleChannel = Annotated[str, Meta(pattern=r"^(?=/.)(/(\{\w+\}|\*|[^/*{}]+))*(/\*\*)?$")]
+RuleChannel = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?=/.)(/(\{\w+\}|\*|[^/*{}]+))*(/\*\*)?$",
+        description="a channel such as '/notifications/{user_id}', '/chat/*' or '/task/**', with '**' at its end only",
+    ),
+]
+Mount = Annotated[
+    str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+$", description="a path such as '/bayeux', of letters, digits and _ . -")
+]
 
 ENVIRONMENT_PREFIX: Final = "BAYEUX_"
 
@@ -43,7 +58,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: Port = 8_000
-    mount: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+$")] = "/bayeux"
+    mount: Mount = "/bayeux"
     allowed_origins: tuple[AllowedOrigin, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     drain_ms: Milliseconds = 5_000
@@ -232,18 +247,24 @@ def _explain(complaint: str, table: Any, kind: Any, prefix: str) -> str:
         return f"unknown key {key}; conf/default.toml lists all keys"
     key = ".".join(filter(None, [prefix, path])) or "the configuration"
     what = _AT.sub("", complaint)
-    choices = _choices(kind, path) if what.startswith("Invalid enum value") else ""
-    return f"{key} = {_found(table, path)!r}: {choices or what[:1].lower() + what[1:]}"
+    is_of_type = what.startswith("Invalid enum value") or "matching regex" in what
+    wanted = _wanted(kind, path) if is_of_type else ""
+    return f"{key} = {_found(table, path)!r}: {wanted or what[:1].lower() + what[1:]}"
 
 
-def _choices(kind: Any, path: str) -> str:
-    """Return what a key that takes one of a few values takes, nothing if that cannot be seen from its path."""
+def _wanted(kind: Any, path: str) -> str:
+    """Return in words what a key takes: one of a few values, or what a pattern means. Nothing if no type tells."""
     for step in _STEP.findall(path):
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
         if step.isdigit():
             kind = next(iter(get_args(kind)), None)
         else:
-            kind = get_type_hints(kind).get(step) if isinstance(kind, type) else None
-    return "expected one of " + ", ".join(map(repr, get_args(kind))) if get_origin(kind) is Literal else ""
+            kind = get_type_hints(kind, include_extras=True).get(step) if isinstance(kind, type) else None
+    if get_origin(kind) is Literal:
+        return "expected one of " + ", ".join(map(repr, get_args(kind)))
+    meta = get_args(kind)[1] if get_origin(kind) is Annotated else None
+    return f"expected {meta.description}" if meta is not None and meta.description else ""
 
 
 def _found(table: Any, path: str) -> Any:

@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from bayeux_server.errors import RemoteError
+from bayeux_server.errors import RemoteError, starting
 from bayeux_server.protocol.channel_id import ChannelId, ChannelKind
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.protocol.wire import Reader, encode
@@ -54,10 +54,16 @@ class BayeuxServer:
         core.sessions.on_removed.append(self._session_removed)
 
     async def start(self) -> None:
-        """Start the broker, then the extensions in the order they were added."""
-        await self.core.broker.start(self._fanout.on_publication)
+        """Start the broker, then the extensions in the order they were added.
+
+        Raises:
+            LocalError: Naming the part that cannot start.
+        """
+        with starting("backend.broker"):
+            await self.core.broker.start(self._fanout.on_publication)
         for extension in self.core.hooks.extensions:
-            await extension.start()
+            with starting(f"extensions.{extension.name}"):
+                await extension.start()
         self._sweep_later()
 
     async def stop(self) -> None:

@@ -7,8 +7,9 @@ class Observer:
     """Told of what happens, per message or publication, never per delivery. Override what is counted.
 
     Attributes:
-        received_bytes: Of WebSockets, framing included. Transports add to it; a call would cost more than the sum.
-        sent_bytes: The same on the way out.
+        received_bytes: Of WebSockets, framing included, and of the messages in requests. Transports add to it; a call
+            would cost more than the sum.
+        sent_bytes: The same on the way out, event streams included.
     """
 
     def __init__(self) -> None:

@@ -122,6 +122,7 @@ class EventStream:
                 await self._write(response, b":\n\n")
 
     async def _write(self, response: web.StreamResponse, text: bytes) -> None:
+        self._observer.sent_bytes += len(text)
         async with asyncio.timeout(self._write_timeout_s):
             await response.write(text)
 

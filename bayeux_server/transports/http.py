@@ -69,6 +69,7 @@ async def answer(
     context: TransportContext, request: web.Request, origin: Origin, bodies: list[bytes], respond: Responder
 ) -> web.StreamResponse:
     """Process a request's messages and send the answer; a connect that is held keeps the request open."""
+    context.server.core.observer.received_bytes += sum(map(len, bodies))
     try:
         return await _Exchange(context, request, origin, respond).run(read_batch(context.server.reader, bodies))
     except (BodyError, Overloaded) as error:
@@ -164,6 +165,7 @@ class _Exchange:
         self, session: ServerSession | None, deliveries: list[Delivery], replies: list[Reply]
     ) -> web.StreamResponse:
         array, shakes_hands = arrange(deliveries, replies)
+        self._context.server.core.observer.sent_bytes += len(array)
         response = self._respond(array)
         if shakes_hands:
             self._context.offer_browser(response, self._origin)

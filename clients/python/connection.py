@@ -179,7 +179,11 @@ class Connection:
                     self._avoid(self._transport.connection_type)
                 await self._leave(str(error))
             self._become(ClientState.RECONNECTING)
-            await asyncio.sleep(self._backoff.next_s())
+            await asyncio.sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Return how long to wait for the next try: a server that stops says longer, to each client another time."""
+        return max(self._session.interval_ms / 1_000, self._backoff.next_s())
 
     async def _stay_connected(self, http: aiohttp.ClientSession) -> None:
         self._become(ClientState.CONNECTING if self.state is ClientState.CLOSED else ClientState.RECONNECTING)

@@ -213,7 +213,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
-        raise LocalError(f"audit: another process writes to {path.parent}") from error
+        raise LocalError(f"audit: another process writes to {path.parent}: another server?") from error
     return handle
 
 

@@ -103,7 +103,7 @@ class AuthenticationExtension(Extension):
         except KeysUnavailableError:
             if isinstance(message, Handshake):
                 # A refusal would be for good: stock clients never come back from one.
-                raise Overloaded("no keys of the token issuer") from None
+                raise Overloaded("token_keys_unavailable") from None
             raise RemoteError(503, (), "token_keys_unavailable") from None
 
     def incoming(self, session: ServerSession | None, message: Publish) -> Awaitable[None] | None:

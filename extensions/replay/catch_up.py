@@ -27,6 +27,8 @@ log = structlog.get_logger()
 MAX_QUEUED: Final = 200
 #: Channels below one pattern whose past is told.
 MAX_CHANNELS: Final = 10_000
+#: Channels of one session that are told at once: each has a page in hand, the others wait their turn.
+MAX_AT_ONCE: Final = 8
 #: Times to look again for a live event that the history does not show, before it is called lost.
 MAX_LOOKS: Final = 3
 
@@ -84,6 +86,7 @@ class CatchUp(SessionExtension):
         self._lost: set[str] = set()
         self._is_queueing = False
         self._room = asyncio.Event()
+        self._turns = asyncio.Semaphore(MAX_AT_ONCE)
         self._queued_bytes = 0
 
     def start(self, wish: Wish) -> None:
@@ -161,7 +164,8 @@ class CatchUp(SessionExtension):
             await self._list(wish)
         while wish.todo:
             name = next(iter(wish.todo))
-            last_id, is_complete = await self._tell(wish, self._parts.grammar.parse(name), wish.todo[name])
+            async with self._turns:
+                last_id, is_complete = await self._tell(wish, self._parts.grammar.parse(name), wish.todo[name])
             del wish.todo[name], self._telling[name]
             wish.done.add(name)
             self._told[name] = last_id

@@ -26,7 +26,7 @@ _MAX_PENDING: Final = 8
 #: Positions looked up at once.
 _LOOK_UPS: Final = 32
 
-Channel = Annotated[str, Meta(pattern="^/")]
+Channel = Annotated[str, Meta(pattern="^/", description="a channel or pattern, such as '/chat/**'")]
 
 
 class ReplaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

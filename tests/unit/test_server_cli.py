@@ -58,6 +58,16 @@ class TestMistakes:
         assert f"Error: cannot serve on 127.0.0.1:{port}:" in output
         assert "in use" in output
 
+    @pytest.mark.parametrize("part", ["broker", "history"])
+    def test_what_is_out_of_reach_is_named_without_its_address(self, bare: Path, part: str) -> None:
+        url = "redis://:s3cr3t@127.0.0.1:1/0"  # nobody listens on port 1
+        code, output = run(
+            "serve", "--config", str(bare), "--set", f"backend.{part}=redis", "--set", f"backend.redis_url={url}"
+        )
+        assert code == 1
+        assert output.endswith(f"Error: backend.{part} cannot start: ConnectionError\n")
+        assert "s3cr3t" not in output
+
     def test_an_address_beyond_this_machine_is_refused_in_words(self, bare: Path) -> None:
         code, output = run("serve", "--config", str(bare), "--host", "0.0.0.0")
         assert code == 1

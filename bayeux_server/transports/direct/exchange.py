@@ -80,6 +80,7 @@ class Exchange:
     def begin(self, request: PlainRequest) -> None:
         """Process a request as far as it goes without waiting."""
         server = self._context.server
+        server.core.observer.received_bytes += len(request.body)
         try:
             bodies = [request.body]
             if not request.is_json:
@@ -116,6 +117,7 @@ class Exchange:
 
     def _send(self, deliveries: list[Delivery], replies: list[Reply]) -> None:
         array, shakes_hands = arrange(deliveries, replies)
+        self._context.server.core.observer.sent_bytes += len(array)
         self._unsent = deliveries
         cookie = self._context.browser_cookie(self._origin) if shakes_hands else None
         self._write(HTTPStatus.OK, self._responses.json(array, cookie, self._request_id))

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from bayeux_server.ports import Page
+from bayeux_server.protocol.channel_id import ChannelId
+from extensions.replay.catch_up import MAX_AT_ONCE, MAX_QUEUED
 from tests.support.bench import Bench, BenchClient, Message, open_bench
 
 NEW_ONLY, ALL_KEPT = -1, -2
@@ -249,6 +252,30 @@ class TestPatterns:
                 client = await bench.client()
                 await client.subscribe(names, ext={"replay": dict.fromkeys(names, ALL_KEPT)})
                 assert sorted(data(await gather(client, 2))) == [1, 2]
+
+
+class TestBounds:
+    async def test_however_many_channels_are_asked_for_few_wait_with_a_page_in_hand(
+        self, backend: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [f"/a/{number}" for number in range(60)]
+        async with open_replay({**backend, "history_max_messages": 20}) as bench:
+            for name in names:
+                await publish(bench, name, *range(20))
+            history, reads = bench.app.history, 0
+            read = history.after
+
+            async def counted(channel: ChannelId, last_id: int, limit: int) -> Page:
+                nonlocal reads
+                reads += 1
+                return await read(channel, last_id, limit)
+
+            monkeypatch.setattr(history, "after", counted)
+            client = await bench.client()
+            await client.subscribe(names, ext={"replay": dict.fromkeys(names, ALL_KEPT)})
+            # Each channel is read twice, the second time in vain; as many are told as fill the queue.
+            assert reads <= 2 * (MAX_QUEUED // 20 + MAX_AT_ONCE)
+            assert len(await gather(client, 1_200)) == 1_200
 
 
 class TestEnding:
