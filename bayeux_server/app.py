@@ -124,7 +124,7 @@ class BayeuxApp:
             allow_credentials=True, allow_headers=headers, allow_methods=list(methods), expose_headers=("ETag",)
         )
         for route in self.web.add_routes(routes):
-            self._cors.add(route, dict.fromkeys(self.settings.server.allowed_origins, options))
+            self._cors.add(route, dict.fromkeys(self.context.origins.allowed, options))
 
     def _add_publish_api(self) -> None:
         api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")

@@ -16,8 +16,9 @@ class OriginPolicy:
     """
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        self.allowed = tuple(allowed)
-        self._exact = frozenset(origin.rstrip("/").lower() for origin in self.allowed)
+        #: As browsers write them.
+        self.allowed = tuple(origin.rstrip("/").lower() for origin in allowed)
+        self._exact = frozenset(self.allowed)
 
     def allows(self, request: web.Request) -> bool:
         """Whether the page behind a request may use the server. Its own origin always may.

@@ -136,6 +136,15 @@ async def without_a_client_id_is_of_an_unknown_session(world: World) -> None:
         assert reply["advice"]["reconnect"] == "handshake"
 
 
+@scenario()
+async def may_be_of_any_type_that_is_advertised(world: World) -> None:
+    """The type says what the client can do, not how this connect came."""
+    client = await world.another()
+    for connection_type in CONNECTION_TYPES:
+        reply = await client.connect(connectionType=connection_type, advice={"timeout": 0})
+        assert reply["successful"] is True, connection_type
+
+
 @scenario(ALL)
 async def without_a_connection_type_is_refused(world: World) -> None:
     """The error names the field, or the type that is not spoken here."""

@@ -140,6 +140,7 @@ async def without_data_is_refused(world: World) -> None:
     client = await world.session()
     reply = await client.ask(world.channel())
     assert str(reply["error"]).startswith("402:data:")
+    assert reply["clientId"] == client.id
     assert (await client.publish(world.channel(), None))["successful"] is True
 
 

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from bayeux_server.protocol.channel_id import ChannelId
+from bayeux_server.server.authorizer import AllowAll
 from bayeux_server.server.session import ServerSession
 from tests.conformance.http import SHAKE
 from tests.conformance.world import ALL, World
@@ -38,6 +40,11 @@ async def _refused_upgrade(world: World) -> int:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
         await world.socket()
     return refusal.value.status
+
+
+class _Unasked(AllowAll):
+    def can_create(self, session: ServerSession | None, channel: ChannelId) -> bool:
+        raise AssertionError("asked")
 
 
 class TestSockets:
@@ -153,6 +160,21 @@ class TestMessages:
             assert (await client.subscribe("/a/b/c/d"))["error"].startswith("405:")
             assert (await client.subscribe("/" + "a" * 19))["successful"] is True
             assert (await client.subscribe("/" + "a" * 20))["error"].startswith("405:")
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_members_that_are_no_messages_are_counted(self, scene: Scene, metric: Metric, transport: str) -> None:
+        async with scene(transport) as (server, world):
+            await (await world.session()).batch({"id": "1"}, {"id": "2", "channel": 5})
+            assert metric(server, "bayeux_refusals_total", kind="malformed", code="402") == 2
+
+    @pytest.mark.parametrize("transport", ALL)
+    async def test_list_of_too_many_subscriptions_is_refused_before_anybody_is_asked(
+        self, scene: Scene, transport: str
+    ) -> None:
+        async with scene(transport, limits={"max_subscriptions_per_session": 2}) as (server, world):
+            client = await world.session()
+            server.app.server.core.policy = _Unasked()
+            assert (await client.subscribe(["/a", "/b", "/c"]))["error"] == "403:/c:too_many_subscriptions"
 
     @pytest.mark.parametrize("transport", ALL)
     async def test_subscriptions_of_a_session_are_bounded(self, scene: Scene, metric: Metric, transport: str) -> None:

@@ -36,6 +36,32 @@ async def answered(
         return response.status, steady, cookie and cookie.partition("; ")[2], text
 
 
+@pytest.mark.parametrize("short_road", [True, False])
+class TestConfigured:
+    async def test_mount_is_where_it_is_said_to_be(self, short_road: bool) -> None:
+        sections = {"server": {"short_road": short_road, "mount": "/live/events"}}
+        async with local_server(sections) as server, aiohttp.ClientSession(server.base) as http:
+            for path, status in (("/live/events", 200), ("/live/events/handshake", 200), ("/bayeux", 404)):
+                async with http.post(path, json=[HANDSHAKE]) as response:
+                    assert response.status == status
+            async with http.ws_connect("/live/events") as socket:
+                await socket.send_str("[]")
+                assert await socket.receive_str(timeout=PATIENCE_S) == "[]"
+            async with http.get("/live/events.js") as response:
+                assert response.status == 200
+
+    async def test_origins_are_those_that_browsers_mean(self, short_road: bool) -> None:
+        sections = {"server": {"short_road": short_road, "allowed_origins": ["https://App.Example/"]}}
+        headers = {"Origin": "https://app.example"}
+        async with (
+            local_server(sections) as server,
+            aiohttp.ClientSession() as http,
+            http.post(server.url, json=[HANDSHAKE], headers=headers) as response,
+        ):
+            assert response.status == 200
+            assert response.headers["Access-Control-Allow-Origin"] == "https://app.example"
+
+
 class TestRoads:
     @pytest.mark.parametrize(
         ("body", "headers"),

@@ -27,6 +27,9 @@ class SubscribeHandler:
         Raises:
             RemoteError: 403 or 405 naming the first channel that is refused; then nothing was subscribed.
         """
+        limit = self._core.bounds.max_subscriptions_per_session
+        if len(message.names) > limit:  # before anybody is asked about each of them
+            raise RemoteError(403, [message.names[-1]], "too_many_subscriptions")
         # Each member is authorised by itself: a list must not carry in what would be refused alone.
         channels: list[ChannelId] = []
         for name in message.names:
@@ -34,7 +37,7 @@ class SubscribeHandler:
             channels.append(channel)
         wanted = [channel for channel in dict.fromkeys(channels) if channel.kind is ChannelKind.BROADCAST]
         fresh = [channel for channel in wanted if channel.name not in session.subscriptions]
-        if len(session.subscriptions) + len(fresh) > self._core.bounds.max_subscriptions_per_session:
+        if len(session.subscriptions) + len(fresh) > limit:
             raise RemoteError(403, [message.names[-1]], "too_many_subscriptions")
         settling.append(partial(self._settle, session, fresh))
         for channel in fresh:

@@ -85,7 +85,7 @@ class Doorway:
         if (path != self._path and not path.startswith(self._below)) or b"?" in path:
             return False
         is_wanted = request.is_websocket_upgrade if request.is_upgrade else request.method == b"POST" and request.body
-        if not is_wanted or len(request.body) > self.context.settings.max_body_bytes:
+        if not is_wanted or not request.header(b"host") or len(request.body) > self.context.settings.max_body_bytes:
             return False
         if request.is_upgrade and request.header(b"origin"):  # CORS has no say in upgrades, the allow-list has
             origin, host = (request.header(name).decode("latin-1").lower() for name in (b"origin", b"host"))

@@ -179,6 +179,7 @@ class TestAiohttpsRoad:
             post(HANDSHAKE, b"Connection: close"),
             post(HANDSHAKE, b"Cookie: BAYEUX_BROWSER=a b"),
             post(HANDSHAKE, b"Host: b.example"),
+            post().replace(b"Host: a.example\r\n", b""),
             post().replace(b"HTTP/1.1", b"HTTP/1.0"),
             b"POST /bayeux HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
             post() + post(),
