@@ -57,7 +57,7 @@ class TestKafkaToChromium:
         await page.wait_for_selector('[data-state="connected"]')
         await page.fill("#pattern", "/task/task_789")
         await page.click("#subscription button")
-        await page.wait_for_selector('#wire li:has-text("/meta/subscribe"):has-text("\\"successful\\":true")')
+        await page.wait_for_selector('#wire li:has-text("/meta/subscribe"):has-text("\\"successful\\": true")')
 
         await asyncio.to_thread(produce, config, config.topic_of("task.updated"), task_updated(7))
 

@@ -1,12 +1,13 @@
 // The two stock libraries behind one face, so that the page need not know which it uses.
 // Each adapter: connect(), disconnect(), subscribe(pattern, onEvent) -> unsubscribe(), publish(channel, data).
 
-import { CometD } from "cometd";
+// They come from npm, and a server that was set up without it has neither.
+const cometd = await import("cometd").catch(() => null);
 
 export const TRANSPORTS = {
-  cometd: ["websocket", "long-polling", "callback-polling"],
+  ...(cometd && { cometd: ["websocket", "long-polling", "callback-polling"] }),
   // In the order Faye prefers them. It has a fifth, cross-origin-long-polling, which only pages on other origins use.
-  faye: ["websocket", "eventsource", "long-polling", "callback-polling"],
+  ...(window.Faye && { faye: ["websocket", "eventsource", "long-polling", "callback-polling"] }),
 };
 
 export function adapterFor(library, options) {
@@ -15,7 +16,7 @@ export function adapterFor(library, options) {
 
 class CometdAdapter {
   constructor({ url, transport, token, onState, onWire }) {
-    this.cometd = new CometD();
+    this.cometd = new cometd.CometD();
     for (const type of this.cometd.getTransportTypes()) {
       if (type !== transport) this.cometd.unregisterTransport(type);
     }

@@ -1,13 +1,31 @@
 // The demo page: choose a stock library, a transport and a channel; publish and watch.
 
 import { TRANSPORTS, adapterFor } from "./adapters.js";
+import { printed } from "./json.js";
+import { people, tokenOf } from "./people.js";
 
 const LONGEST_LOG = 500;
 
 const $ = (id) => document.getElementById(id);
 const subscriptions = new Map();
 let adapter = null;
-let events = 0;
+
+function offerLibraries() {
+  const libraries = Object.keys(TRANSPORTS);
+  $("library").replaceChildren(...libraries.map((name) => new Option(name)));
+  if (!libraries.length) {
+    showState("broken", "the client libraries are not installed: npm ci in clients/web");
+    $("connect").disabled = true;
+    return;
+  }
+  offerTransports();
+}
+
+async function offerPeople() {
+  const known = await people();
+  $("person").append(...known.map((user) => new Option(`${user.user_name} · ${user.user_role}`, user.user_id)));
+  $("people").hidden = known.length === 0;
+}
 
 function offerTransports() {
   $("transport").replaceChildren(...TRANSPORTS[$("library").value].map((name) => new Option(name)));
@@ -17,7 +35,8 @@ function showState(state, detail = "") {
   document.body.dataset.state = state;
   $("state").textContent = detail ? `${state}: ${detail}` : state;
   $("connect").textContent = adapter ? "Disconnect" : "Connect";
-  for (const id of ["library", "transport", "token"]) $(id).disabled = adapter !== null;
+  $("connect").classList.toggle("primary", adapter === null);
+  for (const id of ["library", "transport", "person", "token"]) $(id).disabled = adapter !== null;
   for (const form of ["subscription", "publication"]) $(form).elements[0].disabled = adapter === null;
 }
 
@@ -39,13 +58,16 @@ function append(list, kind, tag, text) {
 function showWire(direction, message) {
   const kind = message.successful === false ? `${direction} refused` : direction;
   const arrow = direction === "sent" ? "→" : "←";
-  append($("wire"), kind, `${arrow} ${message.channel ?? ""}`, JSON.stringify(message));
+  append($("wire"), kind, `${arrow} ${message.channel ?? ""}`, printed(message));
 }
 
 function showEvent(message) {
-  events += 1;
-  $("event-count").textContent = events;
-  append($("events"), "event", message.channel, JSON.stringify(message.data, null, 2));
+  append($("events"), "event", message.channel, printed(message.data));
+  countEvents();
+}
+
+function countEvents() {
+  $("event-count").textContent = $("events").children.length;
 }
 
 function showProblem(text) {
@@ -77,7 +99,17 @@ function subscribe(pattern) {
 }
 
 $("library").addEventListener("change", offerTransports);
-$("clear").addEventListener("click", () => $("wire").replaceChildren());
+$("person").addEventListener("change", async () => {
+  const userId = $("person").value;
+  $("token").value = userId && (await tokenOf(userId));
+});
+
+for (const button of document.querySelectorAll("[data-clears]")) {
+  button.addEventListener("click", () => {
+    $(button.dataset.clears).replaceChildren();
+    countEvents();
+  });
+}
 
 $("connection").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -119,5 +151,6 @@ $("publication").addEventListener("submit", (event) => {
   adapter.publish($("channel").value.trim(), data, showProblem);
 });
 
-offerTransports();
 showState("disconnected");
+offerLibraries();
+offerPeople();
