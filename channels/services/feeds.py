@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from bayeux_server.server.clock import Clock
-from channels.activity import in_words_for
+from channels.activity import Activity, in_words_for
 from channels.policy import view_team
 from channels.services.caller import Caller, NewId, Reply
 from channels.services.errors import NotFoundError
@@ -16,7 +16,7 @@ from channels.services.pages import page, place_of
 from channels.services.presenter import Presenter, document_of
 from channels.services.walking import Visible, walk
 from channels.stores.port import CareStore, ReplyExistsError
-from channels.stores.records import Below, Commit, Positioned
+from channels.stores.records import Below, Commit
 from channels.timestamps import iso_utc_ms
 from channels.views import View
 
@@ -43,19 +43,19 @@ class Feeds:
             raise NotFoundError
         limit = body.get("limit", _PAGE)
         visible = await self._visible(caller, body, limit + 1)
-        more = Below(visible[limit - 1][0].position) if len(visible) > limit else None
+        more = Below(visible[limit - 1][0].id) if len(visible) > limit else None
         viewed = [(view, document) for _, view, document in visible[:limit]]
         return Reply(200, page(await self._presenter.shown_as(caller, "activity", viewed), more))
 
-    async def _visible(self, caller: Caller, body: Mapping[str, Any], wanted: int) -> Sequence[Visible[Positioned]]:
+    async def _visible(self, caller: Caller, body: Mapping[str, Any], wanted: int) -> Sequence[Visible[Activity]]:
         before = _before(body, "body.activity.list")
 
-        async def read(last: Positioned | None, limit: int) -> Sequence[Positioned]:
-            below = before if last is None else last.position
+        async def read(last: Activity | None, limit: int) -> Sequence[Activity]:
+            below = before if last is None else last.id
             return await self._store.activity(body["team_id"], types=body.get("type", ()), before=below, limit=limit)
 
-        async def see(entries: Sequence[Positioned]) -> Sequence[Visible[Positioned]]:
-            documents = [in_words_for(caller.user.user_id, document_of(each.document)) for each in entries]
+        async def see(entries: Sequence[Activity]) -> Sequence[Visible[Activity]]:
+            documents = [in_words_for(caller.user.user_id, document_of(each)) for each in entries]
             views = await self._presenter.views(caller, "activity", documents)
             return [each for each in zip(entries, views, documents, strict=True) if each[1] is not View.HIDDEN]
 
@@ -74,9 +74,9 @@ class Feeds:
             before=_before(body, "body.notification.list"),
             limit=limit,
         )
-        documents = [document_of(each.document) for each in found]
+        documents = [document_of(each) for each in found]
         shown = await self._presenter.shown(caller, "notification", documents)
-        more = Below(found[-1].position) if len(found) == limit else None
+        more = Below(found[-1].notification_id) if len(found) == limit else None
         unread = await self._store.unread_count(caller.user.user_id)
         return Reply(200, {**page(shown, more), "unread_count": unread})
 
@@ -97,6 +97,6 @@ class Feeds:
         return Reply(200, answer)
 
 
-def _before(body: Mapping[str, Any], schema: str) -> int | None:
+def _before(body: Mapping[str, Any], schema: str) -> str | None:
     cursor = body.get("before")
-    return place_of(cursor, Below, schema=schema, field="before").position if cursor else None
+    return place_of(cursor, Below, schema=schema, field="before").entry_id if cursor else None

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from channels.activity import ActivityType
-from channels.notifications import NotificationsRead
+from channels.activity import Activity, ActivityType
+from channels.notifications import NotificationsRead, TaskAssigned
 from channels.relations import Relation, RelationChange
 from channels.stores.records import (
     Backlog,
@@ -13,7 +13,6 @@ from channels.stores.records import (
     Conflict,
     FeatureSwitch,
     OutboxEntry,
-    Positioned,
     StoredReply,
     TaskQuery,
     TaskVersion,
@@ -127,14 +126,14 @@ class CareStore(Protocol):
         """Return all teams, by id."""
 
     async def activity(
-        self, team_id: str, *, types: Collection[ActivityType], before: int | None, limit: int
-    ) -> Sequence[Positioned]:
-        """Return a team's feed below ``before`` (None: from the top), the newest first; of ``types``, or of all."""
+        self, team_id: str, *, types: Collection[ActivityType], before: str | None, limit: int
+    ) -> Sequence[Activity]:
+        """Return a team's feed below entry ``before`` (None: from the top), the newest first; of ``types``, or all."""
 
     async def notifications(
-        self, user_id: str, *, unread: bool, before: int | None, limit: int
-    ) -> Sequence[Positioned]:
-        """Return a user's notifications, the newest first, with ``read`` set."""
+        self, user_id: str, *, unread: bool, before: str | None, limit: int
+    ) -> Sequence[TaskAssigned]:
+        """Return a user's notifications below ``before``, by its id, the newest first, with ``read`` set."""
 
     async def unread_count(self, user_id: str) -> int:
         """Return how many notifications a user has not read."""

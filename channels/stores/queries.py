@@ -109,12 +109,33 @@ def sort_value(query: TaskQuery, task: object) -> str | int | None:
     return value if value is not None else _NO_DATE
 
 
-def feed(table: str, owner: str, types: tuple[str, ...], *, unread: bool) -> str:
-    """Return the statement that reads a feed (``activity`` of a team, ``notifications`` of a user).
+def feed(
+    table: str,
+    owner: tuple[str, str],
+    *,
+    types: tuple[str, ...] = (),
+    unread: bool = False,
+    before: str | None,
+    limit: int,
+) -> tuple[str, Arguments]:
+    """Return the statement that reads a page of a feed, the newest first, and its arguments.
 
-    Its arguments: the owner's id, the position to stay below, how many, then the types.
+    Args:
+        table: ``activity``, of a team, or ``notifications``, of a user.
+        owner: Column and value that say whose feed it is.
+        types: Of activity; () for all.
+        unread: Only notifications that were not read.
+        before: The entry to stay below; None for the top. Below one of another feed there is nothing.
+        limit: How many at most.
     """
-    columns = "seq, document" if table == "activity" else "seq, document, read_at"
-    kinds = f" AND type IN ({', '.join(f'${4 + index}' for index in range(len(types)))})" if types else ""
-    only = " AND read_at IS NULL" if unread else ""
-    return f"SELECT {columns} FROM {table} WHERE {owner} = $1 AND seq < $2{kinds}{only} ORDER BY seq DESC LIMIT $3"
+    arguments = Arguments()
+    of_owner = f"{owner[0]} = {arguments.add(owner[1])}"
+    conditions = [of_owner]
+    if before is not None:
+        conditions.append(f"seq < (SELECT seq FROM {table} WHERE id = {arguments.add(before)} AND {of_owner})")
+    if types:
+        conditions.append(f"type IN {arguments.any_of(types)}")
+    if unread:
+        conditions.append("read_at IS NULL")
+    where, rows = " AND ".join(conditions), arguments.add(limit)
+    return f"SELECT * FROM {table} WHERE {where} ORDER BY seq DESC LIMIT {rows}", arguments

@@ -19,7 +19,6 @@ from channels.stores.records import (
     Kept,
     OutboxEntry,
     Outgoing,
-    Positioned,
     StoredReply,
     TaskQuery,
     TaskVersion,
@@ -31,7 +30,7 @@ from channels.tasks.model import Task, User
 
 Found = Mapping[str, Any]
 
-#: Above every position and version.
+#: Above every version.
 _TOP: Final = 2**62
 
 _user = msgspec.json.Decoder(User)
@@ -132,21 +131,19 @@ class SqlReads(ABC):
         return [Team(**row) for row in await self._rows(queries.TEAMS)]
 
     async def activity(
-        self, team_id: str, *, types: Collection[ActivityType], before: int | None, limit: int
-    ) -> Sequence[Positioned]:
+        self, team_id: str, *, types: Collection[ActivityType], before: str | None, limit: int
+    ) -> Sequence[Activity]:
         """See the port."""
         kinds = tuple(sorted(types))
-        sql = queries.feed("activity", "team_id", kinds, unread=False)
-        rows = await self._rows(sql, (team_id, before or _TOP, limit, *kinds))
-        return [Positioned(row["seq"], _activity.decode(row["document"])) for row in rows]
+        query = queries.feed("activity", ("team_id", team_id), types=kinds, before=before, limit=limit)
+        return [_activity.decode(row["document"]) for row in await self._rows(*query)]
 
     async def notifications(
-        self, user_id: str, *, unread: bool, before: int | None, limit: int
-    ) -> Sequence[Positioned]:
+        self, user_id: str, *, unread: bool, before: str | None, limit: int
+    ) -> Sequence[TaskAssigned]:
         """See the port."""
-        sql = queries.feed("notifications", "user_id", (), unread=unread)
-        rows = await self._rows(sql, (user_id, before or _TOP, limit))
-        return [Positioned(row["seq"], _notification_of(row)) for row in rows]
+        query = queries.feed("notifications", ("user_id", user_id), unread=unread, before=before, limit=limit)
+        return [_notification_of(row) for row in await self._rows(*query)]
 
     async def unread_count(self, user_id: str) -> int:
         """See the port."""

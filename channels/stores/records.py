@@ -198,13 +198,6 @@ class After(Struct, frozen=True):
 
 
 class Below(Struct, frozen=True):
-    """Where a page of a feed ended."""
+    """The entry that a page of a feed ended with: not its position, which would count what is hidden."""
 
-    position: Annotated[int, Meta(ge=1, lt=2**62)]
-
-
-class Positioned(Struct, frozen=True):
-    """A row of a feed with its place, to go on from."""
-
-    position: int
-    document: Activity | TaskAssigned
+    entry_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,160}$")]

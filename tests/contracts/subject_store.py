@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from channels.activity import Activity
 from channels.notifications import TaskAssigned
 from channels.relations import Operation, Relation, RelationChange
 from channels.services.commits import commit_of_member, commit_of_record
@@ -75,13 +74,14 @@ class SubjectStoreContract:
             task, commit = story.edit(task, f"notes {number}")
             await store.commit(commit)
         page = await store.activity("team_1", types=(), before=None, limit=3)
-        rest = await store.activity("team_1", types=(), before=page[-1].position, limit=3)
-        assert [each.document.type for each in (*page, *rest) if isinstance(each.document, Activity)] == [
-            *["task_updated"] * 3,
-            "task_created",
-        ]
+        rest = await store.activity("team_1", types=(), before=page[-1].id, limit=3)
+        assert [each.type for each in (*page, *rest)] == [*["task_updated"] * 3, "task_created"]
+        created = await store.activity("team_1", types=frozenset({"task_created"}), before=page[0].id, limit=3)
+        assert created == rest
         assert len(await store.activity("team_1", types=("task_created", "note_added"), before=None, limit=9)) == 1
         assert await store.activity("team_2", types=(), before=None, limit=9) == []
+        assert await store.activity("team_2", types=(), before=page[0].id, limit=9) == []
+        assert await store.activity("team_1", types=(), before="activity_none", limit=9) == []
 
     async def test_notifications_are_counted_and_read(self, store: CareStore) -> None:
         story = Story()
@@ -98,6 +98,8 @@ class SubjectStoreContract:
         assert (read.unread_count, await store.unread_count("cc_789")) == (2, 2)
         assert [each.read for each in await notified(store)] == [True, False, False]
         assert len(await store.notifications("cc_789", unread=True, before=None, limit=9)) == 2
+        below = await store.notifications("cc_789", unread=True, before=newest[1].notification_id, limit=9)
+        assert [each.notification_id for each in below] == [newest[2].notification_id]
         everything = await store.mark_read("cc_789", None, event_id="read_2", at=at(10))
         assert everything.unread_count == 0
         assert await drained(store) == ["notification.read"] * 2
@@ -159,9 +161,8 @@ class SubjectStoreContract:
 
 async def types_of(store: CareStore) -> list[str]:
     feed = await store.activity("team_1", types=(), before=None, limit=10)
-    return [each.document.type for each in feed if isinstance(each.document, Activity)]
+    return [each.type for each in feed]
 
 
 async def notified(store: CareStore) -> list[TaskAssigned]:
-    feed = await store.notifications("cc_789", unread=False, before=None, limit=10)
-    return [each.document for each in feed if isinstance(each.document, TaskAssigned)]
+    return list(await store.notifications("cc_789", unread=False, before=None, limit=10))
