@@ -4,6 +4,7 @@ import asyncio
 import sys
 import traceback
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -11,12 +12,33 @@ from tests.conformance.scenarios import SCENARIOS
 from tests.conformance.world import ALL, ONCE, Scenario, Target
 
 TIMEOUT_S = 20.0
+RESTART_S = 10
 _SHORT = dict(zip(ALL, ("ws", "es", "lp", "xo", "cb"), strict=True))
 _WIDTH = 88
 
 
+async def await_server(target: Target) -> None:
+    """Return once the server accepts connections: one that fell over the last scenario may be started again.
+
+    Raises:
+        click.ClickException: If it does not.
+    """
+    parts = urlsplit(target.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    for _ in range(RESTART_S):
+        try:
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+        except OSError:
+            await asyncio.sleep(1)
+        else:
+            writer.close()
+            return
+    raise click.ClickException(f"nobody answers at {target.url}: start the server, and again whenever it falls over")
+
+
 async def run_one(scenario: Scenario, transport: str, target: Target) -> str | None:
     """Run a scenario and return what was wrong, None if nothing was."""
+    await await_server(target)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             await scenario.run(target, transport)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.support.bench import Bench, BenchClient, Exchange, open_bench
-from tests.support.client import Client, WebSocketPeer
+from tests.support.client import Client, EventSourcePeer, WebSocketPeer
 from tests.support.server import local_server
 
 
@@ -187,10 +187,13 @@ class TestBounds:
         assert received == list(range(30))
 
 
-class TestOnASocket:
-    async def test_events_come_right_before_the_connects_reply_and_never_alone(self) -> None:
+class TestWhereEventsArePushed:
+    @pytest.mark.parametrize("kind", [WebSocketPeer, EventSourcePeer])
+    async def test_they_come_right_before_the_connects_reply_and_never_alone(
+        self, kind: type[WebSocketPeer | EventSourcePeer]
+    ) -> None:
         async with local_server({"extensions": {"acknowledge": {}}}) as server, aiohttp.ClientSession() as http:
-            peer = WebSocketPeer(http, server.url)
+            peer = kind(http, server.url)
             client = Client(peer)
             await client.handshake(ext={"ack": True})
             await client.connect(ext={"ack": 0})
