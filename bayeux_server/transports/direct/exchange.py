@@ -14,7 +14,6 @@ from bayeux_server.server.session import Hold, ServerSession
 from bayeux_server.server.steps import Steps, complete
 from bayeux_server.server.timers import Timer
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.direct.plain_request import PlainRequest
 from bayeux_server.transports.direct.responses import Responses
 from bayeux_server.transports.http import arrange, form_messages, read_batch, refusal
 
@@ -77,14 +76,12 @@ class Exchange:
         self._is_paused = self._is_lost = False
         self._timer: Timer | None = None
 
-    def begin(self, request: PlainRequest) -> None:
-        """Process a request as far as it goes without waiting."""
+    def begin(self, body: bytes, *, is_json: bool) -> None:
+        """Process a request's messages, which are JSON or a form, as far as it goes without waiting."""
         server = self._context.server
-        server.core.observer.received_bytes += len(request.body)
+        server.core.observer.received_bytes += len(body)
         try:
-            bodies = [request.body]
-            if not request.is_json:
-                bodies = form_messages(request.body.decode("utf-8", "surrogateescape"))
+            bodies = [body] if is_json else form_messages(body.decode("utf-8", "surrogateescape"))
             steps = server.pipeline.steps(read_batch(server.reader, bodies), self._origin, self._answer_late)
             awaited = next(steps)
         except StopIteration as end:

@@ -20,10 +20,12 @@ class PlainRequest(msgspec.Struct):
     """A request that was received whole.
 
     Attributes:
+        head: All that stands before the body.
         headers: By lower-case name; none of them came twice.
         behind: What came behind an upgrade.
     """
 
+    head: bytes
     method: bytes
     path: bytes
     headers: dict[bytes, bytes]
@@ -97,11 +99,12 @@ class RequestReader:
             is_upgrade, behind = True, data[upgrade.args[0] :]
         except httptools.HttpParserError:
             return None
-        if not (self._complete and self._is_plain) or len(data) - len(self._body) - len(behind) > MAX_HEAD_BYTES:
+        head = data[: len(data) - len(self._body) - len(behind)]
+        if not (self._complete and self._is_plain) or len(head) > MAX_HEAD_BYTES:
             return None
         if self._parser.get_http_version() != "1.1":
             return None
-        return PlainRequest(self._parser.get_method(), self._path, self._headers, self._body, is_upgrade, behind)
+        return PlainRequest(head, self._parser.get_method(), self._path, self._headers, self._body, is_upgrade, behind)
 
     # ---- called by the parser
 

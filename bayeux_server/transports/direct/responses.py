@@ -13,6 +13,13 @@ _EACH: Final = f"Server: {SERVER}\r\nVary: Origin\r\n"
 _COMMON: Final = f"{_EACH}Cache-Control: no-cache, no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: "
 
 
+def _status_line(status: HTTPStatus) -> str:
+    return f"HTTP/1.1 {status.value} {status.phrase}"
+
+
+_OK: Final = _status_line(HTTPStatus.OK)  # what it is made of takes an enumeration a microsecond to find
+
+
 class Responses:
     """Makes responses."""
 
@@ -41,8 +48,9 @@ class Responses:
 
     def _response(self, status: HTTPStatus, kind: str, body: bytes, cookie: str | None, request_id: str) -> bytes:
         retry = "Retry-After: 5\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
+        line = _OK if status is HTTPStatus.OK else _status_line(status)
         head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}; charset=utf-8\r\n"
+            f"{line}\r\nContent-Type: {kind}; charset=utf-8\r\n"
             f"Content-Length: {len(body)}\r\n{_COMMON}{request_id}\r\n{retry}{_cookie(cookie)}"
             f"Date: {self._now()}\r\n\r\n"
         )

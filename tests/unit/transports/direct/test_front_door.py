@@ -143,6 +143,23 @@ class TestShortRoad:
         street.door.data_received(post(HANDSHAKE, b"Cookie: BAYEUX_BROWSER=abc"))
         assert b"Set-Cookie" not in street.answer()[0]
 
+    async def test_who_has_no_cookie_is_offered_another_with_each_request(self, street: Street) -> None:
+        offered = set()
+        for _ in range(2):  # of one head: behind a proxy, the second may be another's
+            street.door.data_received(post())
+            offered.add(street.answer()[0].partition(b"Set-Cookie: ")[2].partition(b";")[0])
+        assert len(offered) == 2
+
+    @pytest.mark.parametrize("id_", [b"2", b"22"], ids=["as long", "longer"])
+    async def test_each_request_is_answered_by_its_own_body(self, street: Street, id_: bytes) -> None:
+        street.door.data_received(post())
+        street.answer()
+        street.door.data_received(post(HANDSHAKE.replace(b'"1"', id_ + b" " * (3 - len(id_)))))
+        assert street.answer()[1][0]["id"] == int(id_)
+        street.door.data_received(post(HANDSHAKE.replace(b'"1"', id_)))
+        assert street.answer()[1][0]["id"] == int(id_)
+        assert street.http is None
+
     async def test_the_request_keeps_the_id_a_proxy_gave_it(self, street: Street) -> None:
         street.door.data_received(post(HANDSHAKE, b"X-Request-ID: from-proxy.1"))
         assert b"X-Request-ID: from-proxy.1\r\n" in street.answer()[0]
@@ -201,6 +218,17 @@ class TestAiohttpsRoad:
         assert street.transport.protocol is street.http
         assert street.http.received == data
         assert street.transport.written == b""
+
+    @pytest.mark.parametrize("header", [b"Origin: http://b.example", b"Authorization: Bearer a"])
+    async def test_a_second_request_is_looked_at_anew_if_its_head_is_another(
+        self, street: Street, header: bytes
+    ) -> None:
+        filler = b"X-Filler: " + b"a" * (len(header) - len(b"X-Filler: "))
+        street.door.data_received(post(HANDSHAKE, filler))
+        street.answer()
+        street.door.data_received(post(HANDSHAKE, header))
+        assert street.http is not None
+        assert street.http.received == post(HANDSHAKE, header)
 
 
 class TestConnection:
