@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Final
@@ -34,6 +35,7 @@ from bayeux_server.server.clock import Clock, SystemClock
 from bayeux_server.server.core import Bounds, Core, Times
 from bayeux_server.server.extension import Extension, Hooks
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.pace import Pace
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
 from bayeux_server.server.rules import ChannelRule, RulesPolicy
@@ -203,6 +205,11 @@ def _grammar(settings: Settings) -> ChannelGrammar:
     )
 
 
+def _rest(settings: Settings) -> Callable[[], None] | None:
+    min_turn_s = settings.server.min_turn_ms / 1_000
+    return Pace(min_turn_s, time.monotonic, time.sleep).rest if min_turn_s else None
+
+
 def _core(
     settings: Settings, grammar: ChannelGrammar, broker: Broker, clock: Clock, registry: CollectorRegistry
 ) -> tuple[Core, Metrics]:
@@ -216,7 +223,7 @@ def _core(
     core = Core(
         clock=clock,
         timers=_timers(clock),
-        flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback)),
+        flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback), metrics, _rest(settings)),
         broker=broker,
         grammar=grammar,
         channels=ChannelIndex(limits.max_channels),

@@ -65,6 +65,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     demo: bool = True
     short_road: bool = True
     event_loop: Literal["asyncio", "uvloop"] = "uvloop"
+    min_turn_ms: Annotated[float, Meta(ge=0, le=20)] = 0.5
 
 
 class SecuritySettings(_Section, frozen=True, forbid_unknown_fields=True):

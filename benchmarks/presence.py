@@ -67,6 +67,7 @@ class CountingPipe:
     """A socket that only counts. Events and answers are told apart by their channel."""
 
     browser: str | None = None
+    outlet = None
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted

@@ -18,7 +18,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from bayeux_server.server.session import Identity, Pipe, ServerSession, Socket
+from bayeux_server.server.pipe import Pipe, Socket
+from bayeux_server.server.session import Identity, ServerSession
 
 Mode = Literal["adaptive", "strict", "off"]
 

@@ -18,22 +18,40 @@ class ServerChannel:
     """A channel, or a pattern somebody subscribed to.
 
     Attributes:
-        subscribers: Sessions, in the order they came.
+        subscribers: Sessions, in the order they came. Changed by :meth:`add` and :meth:`remove` only.
         listeners: Code of this server; called with each publication, must not wait.
         authorizers: See :class:`bayeux_server.server.authorizer.Authorizer`.
         persistent: Stays when it is empty. Transient channels are swept.
         lazy: Its messages may wait for company.
     """
 
-    __slots__ = ("authorizers", "id", "lazy", "listeners", "persistent", "subscribers")
+    __slots__ = ("_audience", "authorizers", "id", "lazy", "listeners", "persistent", "subscribers")
 
     def __init__(self, channel_id: ChannelId) -> None:
         self.id = channel_id
         self.subscribers: dict[ServerSession, None] = {}
+        self._audience: tuple[ServerSession, ...] | None = None
         self.listeners: list[PublicationListener] = []
         self.authorizers: list[Authorizer] = []
         self.persistent = False
         self.lazy = False
+
+    @property
+    def audience(self) -> tuple[ServerSession, ...]:
+        """The subscribers as they are now; the same object until they change."""
+        if self._audience is None:
+            self._audience = tuple(self.subscribers)
+        return self._audience
+
+    def add(self, session: ServerSession) -> None:
+        """Add a subscriber."""
+        self.subscribers[session] = None
+        self._audience = None
+
+    def remove(self, session: ServerSession) -> None:
+        """Remove a subscriber."""
+        del self.subscribers[session]
+        self._audience = None
 
     @property
     def is_empty(self) -> bool:
@@ -91,7 +109,7 @@ class ChannelIndex:
         """Subscribe a session. Returns False if it was subscribed already."""
         if channel_id.name in session.subscriptions:
             return False
-        self.get_or_create(channel_id).subscribers[session] = None
+        self.get_or_create(channel_id).add(session)
         session.subscriptions.add(channel_id.name)
         return True
 
@@ -100,7 +118,7 @@ class ChannelIndex:
         if name not in session.subscriptions:
             return False
         session.subscriptions.discard(name)
-        del self._channels[name].subscribers[session]
+        self._channels[name].remove(session)
         return True
 
     def sweep(self) -> list[ServerChannel]:

@@ -199,19 +199,12 @@ class Fanout:
             if delivery.lazy:
                 self._enqueue_lazily(delivery, sessions)
                 continue
-            # The hot loop: what stands here is paid for every delivery. Flush.mark is written out for that reason.
-            dirty = self._flush.dirty
-            for session in sessions:
-                if session.extensions:
-                    deliver_to(session, delivery)
-                    continue
-                session.queue.append(delivery)
-                if not session.dirty:
-                    session.dirty = True
-                    dirty.append(session)
+            extended = [session for session in sessions if session.extensions]
+            for session in extended:
+                deliver_to(session, delivery)
+            plain = [session for session in sessions if not session.extensions] if extended else sessions
+            self._flush.announce(delivery, plain)
             self._tell_delivered(delivery, len(sessions))
-        if self._flush.dirty:
-            self._flush.schedule()
 
     def _enqueue_lazily(self, delivery: Delivery, sessions: Collection[ServerSession]) -> None:
         for session in sessions:
@@ -232,7 +225,7 @@ class Fanout:
 def _audience(channels: list[ServerChannel]) -> Collection[ServerSession]:
     """Return each session subscribed to one of the channels once, in a fixed order."""
     if len(channels) == 1:
-        return tuple(channels[0].subscribers)
+        return channels[0].audience
     merged: dict[ServerSession, None] = {}
     for channel in channels:
         merged.update(channel.subscribers)

@@ -16,7 +16,8 @@ from bayeux_server.protocol.wire import encode
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.listeners import tell
-from bayeux_server.server.session import Pipe, ServerSession
+from bayeux_server.server.pipe import Pipe
+from bayeux_server.server.session import ServerSession
 
 log = structlog.get_logger()
 

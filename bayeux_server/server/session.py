@@ -1,14 +1,15 @@
 """One client's session: its queue, and the ways out of it."""
 
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from bayeux_server.protocol.session_state import Event, State, after
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.pipe import Outlet, Pipe, Socket
 from bayeux_server.server.timers import Timer
 
 if TYPE_CHECKING:
@@ -32,35 +33,6 @@ class Identity(msgspec.Struct, frozen=True):
     roles: frozenset[str] = frozenset()
     expires_at_s: float | None = None
     claims: dict[str, Any] = {}
-
-
-class Socket(Protocol):
-    """A live two-way connection that a session is bound to; see :mod:`bayeux_server.server.binding`.
-
-    Attributes:
-        browser: The cookie its opening showed or was given.
-    """
-
-    browser: str | None
-
-    def alive(self) -> Awaitable[bool]:
-        """Return whether the peer answers a ping within a second."""
-
-
-class Pipe(Protocol):
-    """A connection that events can be pushed into at any time: a WebSocket, or an event stream."""
-
-    def writable(self) -> bool:
-        """Whether it takes more now."""
-
-    def wait(self, session: "ServerSession") -> None:
-        """Mark the session for a flush once more can be written."""
-
-    def push(self, deliveries: list[Delivery]) -> None:
-        """Write events, and whatever replies wait for them, at once."""
-
-    def end(self, reason: str) -> None:
-        """Write what is left, then close."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -105,11 +77,13 @@ class ServerSession:
     __slots__ = (
         "_accounted",
         "_attributes",
+        "_dequeue_listeners",
         "_flush",
+        "_meta_connect_delivery_only",
         "_on_overflow",
+        "_pipe",
         "address",
         "browser",
-        "dequeue_listeners",
         "dirty",
         "dropped",
         "expires_at_s",
@@ -120,10 +94,9 @@ class ServerSession:
         "is_connected",
         "keeps_taken",
         "limits",
-        "meta_connect_delivery_only",
         "offered_browser",
-        "pipe",
-        "queue",
+        "outlet",
+        "queued",
         "queued_bytes",
         "resume_token",
         "socket",
@@ -141,19 +114,21 @@ class ServerSession:
         self.limits = limits
         self.state = State.NEW
         self.is_connected = False  # whether a first /meta/connect was answered
-        self.queue: list[Delivery] = []
+        #: The queue but for what :class:`Flush` will put there in this turn; only that looks at it.
+        self.queued: list[Delivery] = []
         self.queued_bytes = 0
         self._accounted = 0  # how many of the queue are in queued_bytes
         self.dropped = 0
         self.subscriptions: set[str] = set()
         self.held: Hold | None = None
-        self.pipe: Pipe | None = None
-        #: CometD's name: events travel only with connect replies, on every transport. Acknowledging needs that.
-        self.meta_connect_delivery_only = False
+        #: Where :class:`Flush` may write events itself, if all that flush() would do is to push them.
+        self.outlet: Outlet | None = None
+        self._pipe: Pipe | None = None
+        self._meta_connect_delivery_only = False
         #: An extension keeps what was taken until the client confirms it, and puts it back itself.
         self.keeps_taken = False
         self.extensions: tuple[SessionExtension, ...] = ()
-        self.dequeue_listeners: tuple[Callable[[list[Delivery]], None], ...] = ()
+        self._dequeue_listeners: tuple[Callable[[list[Delivery]], None], ...] = ()
         #: When a session without a held connect ends, in the clock's seconds, and what will look whether it has to.
         self.expires_at_s = 0.0
         self.timer: Timer | None = None
@@ -207,7 +182,54 @@ class ServerSession:
         """Move to the state that follows ``event``."""
         self.state = after(self.state, event)
 
+    # ---- the way out
+
+    @property
+    def pipe(self) -> Pipe | None:
+        """Where events are pushed, if the client has such a connection."""
+        return self._pipe
+
+    @pipe.setter
+    def pipe(self, pipe: Pipe | None) -> None:
+        self._pipe = pipe
+        self._choose_outlet()
+
+    @property
+    def meta_connect_delivery_only(self) -> bool:
+        """CometD's name: events travel only with connect replies, on every transport. Acknowledging needs that."""
+        return self._meta_connect_delivery_only
+
+    @meta_connect_delivery_only.setter
+    def meta_connect_delivery_only(self, only: bool) -> None:
+        self._meta_connect_delivery_only = only
+        self._choose_outlet()
+
+    @property
+    def dequeue_listeners(self) -> tuple[Callable[[list[Delivery]], None], ...]:
+        """Called with the events that leave the queue, before they are written; may change the list."""
+        return self._dequeue_listeners
+
+    @dequeue_listeners.setter
+    def dequeue_listeners(self, listeners: tuple[Callable[[list[Delivery]], None], ...]) -> None:
+        self._dequeue_listeners = listeners
+        self._choose_outlet()
+
+    def _choose_outlet(self) -> None:
+        is_plain = not (self._meta_connect_delivery_only or self._dequeue_listeners)
+        self.outlet = self._pipe.outlet if self._pipe is not None and is_plain else None
+
     # ---- in
+
+    @property
+    def queue(self) -> list[Delivery]:
+        """The events that wait for a connection, oldest first."""
+        self._flush.settle()
+        return self.queued
+
+    @queue.setter
+    def queue(self, deliveries: list[Delivery]) -> None:
+        self._flush.settle()
+        self.queued = deliveries
 
     def deliver(self, delivery: Delivery) -> None:
         """Queue an event; it leaves at the end of this turn, if a connection takes it. A lazy one waits for company."""
@@ -237,21 +259,22 @@ class ServerSession:
 
     def flush(self) -> None:
         """Send what is queued by the way that is open, if any."""
-        pipe = self.pipe
-        if pipe is not None and not self.meta_connect_delivery_only:
+        pipe = self._pipe
+        queue = self.queue
+        if pipe is not None and not self._meta_connect_delivery_only:
             if pipe.writable():
-                if self.dequeue_listeners:
+                if self._dequeue_listeners:
                     pipe.push(self.take())
                 else:
                     # What take() does, but for the new list: thousands of those a second are work for the collector.
-                    pipe.push(self.queue)
-                    self.queue.clear()
+                    pipe.push(queue)
+                    queue.clear()
                     self.queued_bytes = self._accounted = 0
                 return
             pipe.wait(self)
         elif pipe is not None:
             pipe.push([])  # replies only
-        if self.queue:
+        if queue:
             if self.held is not None and self._carries(self.held):
                 self.release()
             else:

@@ -55,7 +55,9 @@ async def eventsource(context: TransportContext, request: web.Request, client_id
 
 
 class EventStream:
-    """The pipe of one session. See :class:`bayeux_server.server.session.Pipe`."""
+    """The pipe of one session. See :class:`bayeux_server.server.pipe.Pipe`."""
+
+    outlet = None  # what was not written yet is kept as events, to be given back
 
     def __init__(self, context: TransportContext, session: ServerSession) -> None:
         self._session = session

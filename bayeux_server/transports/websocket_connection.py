@@ -17,6 +17,7 @@ from bayeux_server.protocol.msgpack_wire import to_json
 from bayeux_server.protocol.wire import write
 from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.pipe import Outlet
 from bayeux_server.server.pipeline import Outcome
 from bayeux_server.server.session import Hold, ServerSession
 from bayeux_server.server.steps import Steps, complete
@@ -61,6 +62,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_write",
         "browser",
         "dirty",
+        "outlet",
         "reader",
     )
 
@@ -79,6 +81,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._packed = packed
         self._event_form = frames.packed_event if packed else frames.text_event
         self._array_form = frames.packed_frame if packed else frames.text_frame
+        self.outlet = Outlet(self._event_form, transport.write, transport.is_closing)
         self.reader = FrameReader(self._on_frame, self._on_broken, context.settings.max_body_bytes)
         # Lines that are logged for a frame carry the id of the request that opened the socket.
         self._run = contextvars.copy_context().run
@@ -274,6 +277,7 @@ class WebSocketConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer takes nothing. See :meth:`asyncio.BaseProtocol.pause_writing`."""
         self._takes_nothing = True
+        self.outlet.is_shut = _takes_nothing
         due_s = self._server.core.clock.now() + self._context.settings.write_timeout_s
         self._stall_timer = self._server.core.timers.call_at(due_s, self._give_up)
         self._read_on_if_ready()  # a peer that does not read is not read either
@@ -281,6 +285,7 @@ class WebSocketConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See :meth:`asyncio.BaseProtocol.resume_writing`."""
         self._takes_nothing = False
+        self.outlet.is_shut = self._transport.is_closing
         if self._stall_timer is not None:
             self._stall_timer.cancel()
         stalled, self._stalled = self._stalled, []
@@ -322,3 +327,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._server.pipeline.connect.cancel(session, hold, self._origin)
             self._server.lifecycle.detach(session, self)
         self._sessions.clear()
+
+
+def _takes_nothing() -> bool:
+    return True

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.observer import Observer
 from bayeux_server.server.session import Identity, Limits, ServerSession
 from channels.policy import Principal
 from channels.views import View, event_needs, redact, view_of
@@ -88,7 +89,7 @@ class GrantingChecker:
 
 
 def _session(user_id: str | None) -> ServerSession:
-    session = ServerSession(Flush(lambda _: None), Limits(), address="::1", transport="websocket")
+    session = ServerSession(Flush(lambda _: None, Observer()), Limits(), address="::1", transport="websocket")
     if user_id is not None:
         session.identity = Identity(user_id, frozenset({"system"}) if user_id == "service" else frozenset({"rsa"}))
     return session

@@ -81,7 +81,7 @@ class SessionTable(RuleBasedStateMachine):
             return
         seen = self.seen[session]
         seen.take()
-        pipe = (seen.pipe or FakePipe()) if by_socket else None
+        pipe = (seen.pipe or FakePipe(has_outlet=True)) if by_socket else None
         origin = Origin("websocket" if by_socket else "long-polling", "::1", pipe=pipe, socket=pipe)
         message = Connect(
             channel=self.core.grammar.parse("/meta/connect"),

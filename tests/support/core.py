@@ -1,5 +1,6 @@
 """A server's core without an event loop: time and turns pass when the test says so."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks
 from bayeux_server.server.flush import Flush
 from bayeux_server.server.observer import Observer
+from bayeux_server.server.pipe import Outlet
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
 from bayeux_server.server.session import ServerSession
@@ -41,10 +43,11 @@ def make_core(clock: ManualClock, turns: Turns, **parts: Any) -> Core:
     """Return a core whose timers run when the clock moves; ``parts`` stand in for the usual ones."""
     timers = Timers(lambda _when_s: None)
     clock.on_advance.append(lambda: timers.run_due(clock.now()))
+    observer = parts.get("observer") or Observer()
     usual: dict[str, Any] = {
         "clock": clock,
         "timers": timers,
-        "flush": Flush(turns.call_soon),
+        "flush": Flush(turns.call_soon, observer),
         "broker": MemoryBroker(),
         "grammar": ChannelGrammar(),
         "channels": ChannelIndex(),
@@ -53,7 +56,7 @@ def make_core(clock: ManualClock, turns: Turns, **parts: Any) -> Core:
         "policy": AllowAll(),
         "binding": Binding("adaptive"),
         "remote_calls": RemoteCalls(),
-        "observer": Observer(),
+        "observer": observer,
     }
     return Core(**(usual | parts))
 
@@ -64,15 +67,16 @@ def make_delivery(channel: str, data: bytes = b"1", *, lazy: bool = False) -> De
 
 
 class FakePipe:
-    """A connection that remembers what was pushed into it. See :class:`bayeux_server.server.session.Pipe`."""
+    """A connection that remembers what was pushed into it. See :class:`bayeux_server.server.pipe.Pipe`."""
 
-    def __init__(self, browser: str | None = None, *, is_alive: bool = True) -> None:
+    def __init__(self, browser: str | None = None, *, is_alive: bool = True, has_outlet: bool = False) -> None:
         self.browser = browser
         self.pushed: list[Delivery] = []
         self.waiting: list[ServerSession] = []
         self.ended: str | None = None
         self.takes_more = True
         self._is_alive = is_alive
+        self.outlet = Outlet(_as_line, self._write, lambda: not self.takes_more) if has_outlet else None
 
     def writable(self) -> bool:
         """Whether it takes more now."""
@@ -90,6 +94,14 @@ class FakePipe:
         """Remember why it ended."""
         self.ended = reason
 
+    def _write(self, lines: bytes) -> None:
+        events = [json.loads(line) for line in lines.splitlines()]
+        self.pushed += [make_delivery(event["channel"], json.dumps(event["data"]).encode()) for event in events]
+
     async def alive(self) -> bool:
         """Whether it answers a ping."""
         return self._is_alive
+
+
+def _as_line(event: bytes) -> bytes:
+    return event + b"\n"

@@ -51,6 +51,7 @@ class Connection:
     """What a socket would be: keeps what is pushed."""
 
     browser: str | None = None
+    outlet = None
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -153,10 +154,11 @@ class World:
 
     def __init__(self, **config: object) -> None:
         self.clock = ManualClock()
+        observer = Observer()
         self.core = Core(
             clock=self.clock,
             timers=Timers(lambda _: None),
-            flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback)),
+            flush=Flush(lambda callback: asyncio.get_running_loop().call_soon(callback), observer),
             broker=MemoryBroker(),
             grammar=ChannelGrammar(),
             channels=ChannelIndex(1_000),
@@ -165,7 +167,7 @@ class World:
             policy=AllowAll(),
             binding=Binding("off"),
             remote_calls=RemoteCalls(),
-            observer=Observer(),
+            observer=observer,
         )
         self.server = BayeuxServer(self.core, Reader(self.core.grammar))
         context = Context(self.server, config)
