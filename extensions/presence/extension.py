@@ -42,6 +42,8 @@ log = structlog.get_logger()
 CHANNEL: Final = "/service/presence"
 #: How often to look for what other nodes scheduled and cannot tell any more; what is due here has a timer of its own.
 SWEEP_S: Final = 1.0
+#: Beyond these a subscriber sees a gap, and asks.
+_MOST_SNAPSHOTS: Final = 3
 #: What waits for stores that are away; of the oldest beyond it the leases take care.
 MAX_UNDONE: Final = 10_000
 
@@ -193,13 +195,16 @@ class PresenceExtension(Extension):
             self._turns.pop(session, None)
 
     async def _send_snapshot(self, session: ServerSession, channel: ChannelId, task_id: str) -> None:
-        snapshot = await self.service.snapshot(task_id)
-        if session.is_open and channel.name in session.subscriptions:
-            name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
+        """Send a snapshot; another one if a change was told meanwhile, which came before it and is not in it."""
+        name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
+        for _ in range(_MOST_SNAPSHOTS):
+            snapshot = await self.service.snapshot(task_id)
             publication = Publication(self._server.core.grammar.parse(name), msgspec.json.encode(snapshot))
             for shown, sessions in await self._divided(publication, session):
-                if session in sessions and session.is_open:
+                if session in sessions and session.is_open and channel.name in session.subscriptions:
                     session.deliver(Delivery(shown))
+            if await self.service.version(task_id) == snapshot.version:
+                break
 
     async def _divided(self, publication: Publication, session: ServerSession) -> Sequence[View]:
         if self.views is None:
