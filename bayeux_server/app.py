@@ -35,11 +35,12 @@ from bayeux_server.server.clock import Clock, SystemClock
 from bayeux_server.server.core import Bounds, Core, Times
 from bayeux_server.server.extension import Extension, Hooks
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.limits import Limits
 from bayeux_server.server.pace import Pace
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
 from bayeux_server.server.rules import ChannelRule, RulesPolicy
-from bayeux_server.server.session import Identity, Limits
 from bayeux_server.server.timers import Timers
 from bayeux_server.settings import Settings, SettingsError
 from bayeux_server.transports import publish_openapi

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from bayeux_server.openapi import OpenApi
 from bayeux_server.ports import History
 from bayeux_server.server.bayeux_server import BayeuxServer
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from bayeux_server.settings import Settings, convert
 
 T = TypeVar("T")

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import structlog
 
 from bayeux_server.app import BayeuxApp
-from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.origin import Origin
+from bayeux_server.server.session import ServerSession
 from bayeux_server.settings import Settings
 from channels.presence.model import PresenceTimes
 from extensions.presence.backends.memory import MemoryLockStore, MemoryPresenceStore

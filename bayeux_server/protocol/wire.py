@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from bayeux_server.errors import BodyError, RemoteError
 from bayeux_server.protocol.advice import ClientAdvice
 from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId, ChannelKind
+from bayeux_server.protocol.envelope import Envelope, LooseEnvelope
 from bayeux_server.protocol.messages import (
     META_CONNECT,
     META_DISCONNECT,
@@ -45,36 +46,11 @@ encode: Final = msgspec.json.Encoder().encode
 _Head = dict[str, Any]
 
 
-class Envelope(msgspec.Struct, gc=False):
-    """The fields of any message. What only one kind of message has stays raw until that kind is known."""
-
-    channel: str | UnsetType = UNSET
-    id: Raw | UnsetType = UNSET
-    clientId: str | UnsetType | None = UNSET  # noqa: N815
-    data: Raw | UnsetType = UNSET
-    connectionType: Raw | UnsetType = UNSET  # noqa: N815
-    subscription: Raw | UnsetType = UNSET
-    advice: Raw | UnsetType = UNSET
-    ext: Raw | UnsetType = UNSET
-    version: Raw | UnsetType = UNSET
-    minimumVersion: Raw | UnsetType = UNSET  # noqa: N815
-    supportedConnectionTypes: Raw | UnsetType = UNSET  # noqa: N815
-
-
-class _Loose(msgspec.Struct, gc=False):
-    """What can still be echoed of a message whose envelope has a field of the wrong type."""
-
-    channel: Raw | UnsetType = UNSET
-    id: Raw | UnsetType = UNSET
-    clientId: Raw | UnsetType = UNSET  # noqa: N815
-    subscription: Raw | UnsetType = UNSET
-
-
 _decode_body: Final = msgspec.json.Decoder(list[Envelope] | Envelope).decode
 _decode_raw: Final = msgspec.json.Decoder(Raw).decode
 _decode_raws: Final = msgspec.json.Decoder(list[Raw]).decode
 _decode_one: Final = msgspec.json.Decoder(Envelope).decode
-_decode_loose: Final = msgspec.json.Decoder(_Loose).decode
+_decode_loose: Final = msgspec.json.Decoder(LooseEnvelope).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_texts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_advice: Final = msgspec.json.Decoder(ClientAdvice | None).decode

@@ -14,47 +14,13 @@ A session is bound to a second secret, in the way the setting asks for:
 
 import secrets
 from collections.abc import Awaitable
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import msgspec
-
-from bayeux_server.server.pipe import Pipe, Socket
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.origin import BROWSER_BYTES, Origin
+from bayeux_server.server.pipe import Socket
+from bayeux_server.server.session import ServerSession
 
 Mode = Literal["adaptive", "strict", "off"]
-
-BROWSER_BYTES: Final = 16  # 128 random bits
-
-
-class Origin(msgspec.Struct, eq=False):
-    """Where a batch of messages comes from.
-
-    Attributes:
-        transport: The transport's name, a Bayeux connection type.
-        address: The peer's network address.
-        browser: The browser cookie the request showed.
-        offered_browser: The cookie its reply sets, None if it showed one.
-        socket: The connection, where it is a lasting one.
-        identity: Who the request itself proved to be, by a header.
-        token: The bearer token of the request's header.
-        http2: Whether many requests of one browser share a connection.
-        pipe: Where events are pushed once a connect has bound the connection.
-    """
-
-    transport: str
-    address: str
-    browser: str | None = None
-    offered_browser: str | None = None
-    socket: Socket | None = None
-    identity: Identity | None = None
-    token: str | None = None
-    http2: bool = False
-    pipe: Pipe | None = None
-
-
-def new_browser() -> str:
-    """Return a new value for the browser cookie."""
-    return secrets.token_urlsafe(BROWSER_BYTES)
 
 
 class Binding:

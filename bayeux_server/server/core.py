@@ -17,10 +17,11 @@ from bayeux_server.server.clock import Clock
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.limits import Limits
 from bayeux_server.server.observer import Observer
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
-from bayeux_server.server.session import Limits, ServerSession
+from bayeux_server.server.session import ServerSession
 from bayeux_server.server.timers import Timers
 
 #: Bayeux connection types spoken here, in the order they are advertised.

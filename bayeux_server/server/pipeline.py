@@ -26,7 +26,7 @@ from bayeux_server.protocol.messages import (
     Unsubscribe,
 )
 from bayeux_server.protocol.session_state import Event, State
-from bayeux_server.server.binding import Origin
+from bayeux_server.server.batch import Batch, LateAnswer, Outcome
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import run
@@ -36,47 +36,11 @@ from bayeux_server.server.handlers.handshake import HandshakeHandler
 from bayeux_server.server.handlers.publish import PublishHandler
 from bayeux_server.server.handlers.subscribe import SubscribeHandler, UnsubscribeHandler
 from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.session import Hold, ServerSession
 from bayeux_server.server.steps import Steps, complete
 
 log = structlog.get_logger()
-
-#: Sends the answer of a held connect: the events it carries, and its reply.
-LateAnswer = Callable[[ServerSession, list[Delivery], Reply], None]
-
-
-class Outcome(msgspec.Struct):
-    """What a batch led to.
-
-    Attributes:
-        replies: In the order of the messages. A handshake's reply goes before the events, all others behind.
-        deliveries: Events that travel with the reply of a connect in this batch.
-        session: The session of that connect, to give the events back to if they cannot be sent.
-        hold: A connect that is held; ``replies`` is empty then.
-        foreign: Whether an id was used that is another's. A socket is closed after that.
-    """
-
-    replies: list[Reply] = []
-    deliveries: list[Delivery] = []
-    session: ServerSession | None = None
-    hold: Hold | None = None
-    foreign: bool = False
-
-
-class _Batch(msgspec.Struct):
-    """What the messages of one request or frame have in common.
-
-    Attributes:
-        late: Called with the answer of a connect that was held.
-        alone: Whether the message has no company.
-        stand_in: For the publishes that name no session, once there is one of them.
-    """
-
-    origin: Origin
-    late: LateAnswer
-    alone: bool
-    outcome: Outcome
-    stand_in: ServerSession | None = None
 
 
 class Pipeline:
@@ -108,7 +72,7 @@ class Pipeline:
             Overloaded: If there is no room for a session now.
         """
         started_s = self._core.clock.now()
-        batch = _Batch(origin, late, len(messages) == 1, Outcome([], []))
+        batch = Batch(origin, late, len(messages) == 1, Outcome([], []))
         handshake = None if batch.alone else next(filter(_shakes_hands, messages), None)
         for message in messages:
             if handshake is None or message is handshake:
@@ -127,7 +91,7 @@ class Pipeline:
         self._observe(message, reply)
         return reply
 
-    def _process_one(self, message: Incoming, batch: _Batch) -> Steps[Reply | None]:
+    def _process_one(self, message: Incoming, batch: Batch) -> Steps[Reply | None]:
         """Process a message. Returns its reply, None if that comes later."""
         reply = _describe(message)
         session: ServerSession | None = None
@@ -156,7 +120,7 @@ class Pipeline:
             settle(reply.successful is True)
         return reply
 
-    def _session_of(self, message: Incoming, batch: _Batch) -> Steps[ServerSession | None]:
+    def _session_of(self, message: Incoming, batch: Batch) -> Steps[ServerSession | None]:
         if isinstance(message, Handshake):
             return self._handshake.candidate(message, batch.origin)
         session = self._core.sessions.get(message.client_id)
@@ -172,7 +136,7 @@ class Pipeline:
         batch.outcome.foreign = True
         return None
 
-    def _see_incoming(self, session: ServerSession | None, message: Message, batch: _Batch) -> Steps[None]:
+    def _see_incoming(self, session: ServerSession | None, message: Message, batch: Batch) -> Steps[None]:
         is_publish = isinstance(message, Publish)
         if is_publish and session is None and message.client_id is None:
             session = self._stand_in(batch)
@@ -185,7 +149,7 @@ class Pipeline:
                 yield from run([hook], session, message)
 
     def _act(
-        self, message: Message, session: ServerSession | None, batch: _Batch, reply: Reply, settling: list[Settle]
+        self, message: Message, session: ServerSession | None, batch: Batch, reply: Reply, settling: list[Settle]
     ) -> Steps[Hold | None]:
         if isinstance(message, Publish) and (session is not None or message.client_id is None):
             yield from self.publish.process(session or _proven(batch.stand_in), message, reply)
@@ -203,7 +167,7 @@ class Pipeline:
             self._lifecycle.end(session, Event.DISCONNECT, "disconnect")
         return None
 
-    def _stand_in(self, batch: _Batch) -> ServerSession:
+    def _stand_in(self, batch: Batch) -> ServerSession:
         """Return what stands in for a publisher's session: it says where he is, and who he proved to be.
 
         An extension may find that out from the message itself; the next one is on its own again.
@@ -222,7 +186,7 @@ class Pipeline:
         if reason is not None:
             reply.extend("reason", reason)
 
-    def _connect(self, message: Connect, session: ServerSession, batch: _Batch, reply: Reply) -> Hold | None:
+    def _connect(self, message: Connect, session: ServerSession, batch: Batch, reply: Reply) -> Hold | None:
         def answer(deliveries: list[Delivery], reconnect: str) -> None:
             self._answer_late(message, session, reply, deliveries, reconnect, batch.late)
 

@@ -7,7 +7,8 @@ from typing import Final
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import Handshake, Publish
 from bayeux_server.server.authorizer import Operation
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.session import ServerSession
 
 #: Stands for the session's own user in a rule's channel.
 OWN_ID: Final = "{user_id}"

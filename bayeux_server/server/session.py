@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from bayeux_server.protocol.session_state import Event, State, after
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.limits import Limits
 from bayeux_server.server.pipe import Outlet, Pipe, Socket
 from bayeux_server.server.timers import Timer
 
@@ -17,37 +17,6 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 20  # 160 random bits
 SHORT_ID_CHARACTERS: Final = 6
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who a session is, as authentication found.
-
-    Attributes:
-        user_id: The subject, unique within its issuer.
-        roles: Names that the channel rules speak of.
-        expires_at_s: Epoch seconds at which the session ends unless refreshed, None for never.
-        claims: Whatever else the credential said.
-    """
-
-    user_id: str
-    roles: frozenset[str] = frozenset()
-    expires_at_s: float | None = None
-    claims: dict[str, Any] = {}
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one session may pile up.
-
-    Attributes:
-        max_queue_messages: Messages waiting for a client that does not take them.
-        max_queue_bytes: The same in bytes of JSON.
-        drop_oldest: At a limit, drop the oldest messages and tell their number with the next connect reply
-            (``ext.dropped``), instead of ending the session.
-    """
-
-    max_queue_messages: int = 10_000
-    max_queue_bytes: int = 8 * 1024 * 1024
-    drop_oldest: bool = False
 
 
 class Hold:

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.server.bayeux_server import BayeuxServer
-from bayeux_server.server.binding import Origin, new_browser
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.origin import Origin, new_browser
 from bayeux_server.transports.open_sockets import OpenSockets
 from bayeux_server.transports.origins import OriginPolicy
 

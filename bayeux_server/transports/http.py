@@ -11,10 +11,10 @@ from aiohttp import web
 from bayeux_server.errors import BodyError, Overloaded
 from bayeux_server.protocol.messages import META_HANDSHAKE, Incoming, Reply
 from bayeux_server.protocol.wire import Reader, write
-from bayeux_server.server.binding import Origin
+from bayeux_server.server.batch import Outcome
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.observer import Observer
-from bayeux_server.server.pipeline import Outcome
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.session import ServerSession
 from bayeux_server.transports.context import TransportContext
 

@@ -15,11 +15,12 @@ from msgspec import Meta, Raw
 
 from bayeux_server.errors import BodyError, Overloaded, RemoteError
 from bayeux_server.protocol.channel_id import ChannelKind
+from bayeux_server.protocol.envelope import Envelope
 from bayeux_server.protocol.messages import Malformed, Publish
-from bayeux_server.protocol.wire import Envelope, check_utf8, encode
+from bayeux_server.protocol.wire import check_utf8, encode
 from bayeux_server.refusals import TOKEN_MISSING, Refusal, challenge, refuse
-from bayeux_server.server.binding import Origin
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.origin import Origin
 from bayeux_server.transports.context import TransportContext
 from bayeux_server.transports.idempotency_keys import IdempotencyKeys, hash_of
 

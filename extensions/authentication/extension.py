@@ -11,8 +11,9 @@ from bayeux_server.errors import Overloaded, RemoteError
 from bayeux_server.protocol.messages import Connect, Handshake, Message, Publish, Reply
 from bayeux_server.server.bayeux_server import BayeuxServer
 from bayeux_server.server.extension import Extension
+from bayeux_server.server.identity import Identity
 from bayeux_server.server.remote_call import RemoteCall
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.session import ServerSession
 from bayeux_server.server.timers import Timer
 from channels.timestamps import iso_utc_ms
 from extensions.authentication.keys import Keys, KeysUnavailableError

@@ -24,7 +24,7 @@ from jwt.exceptions import InvalidSubjectError
 from jwt.types import Options
 
 from bayeux_server.errors import RemoteError
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from extensions.authentication.issuers import Issuer
 from extensions.authentication.keys import Keys
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.refusals import challenge
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from channels.schema import SchemaViolationError, care_schemas, type_name
 from channels.services.caller import Reply
 from channels.services.care import CareService

@@ -2,7 +2,7 @@
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.refusals import TOKEN_MISSING
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from channels.policy import Principal
 from channels.services.caller import Caller
 from channels.services.errors import CareError

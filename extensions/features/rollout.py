@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from channels.features import Feature, Switches
 from channels.policy import SYSTEM_ROLE
 from channels.stores.port import CareStore

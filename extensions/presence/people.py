@@ -5,7 +5,8 @@ from hashlib import blake2s
 from typing import Any, Final
 
 from bayeux_server.errors import RemoteError
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.session import ServerSession
 from channels.presence.model import Person
 
 #: The design's roles, in the order in which one of several is shown.

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.limits import Limits
 from bayeux_server.server.observer import Observer
-from bayeux_server.server.session import Identity, Limits, ServerSession
+from bayeux_server.server.session import ServerSession
 from channels.policy import Principal
 from channels.views import View, event_needs, redact, view_of
 from extensions.authorization.decisions import Decisions

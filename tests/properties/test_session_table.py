@@ -7,11 +7,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from bayeux_server.protocol.advice import ClientAdvice
 from bayeux_server.protocol.messages import Connect, Publication
 from bayeux_server.protocol.session_state import Event, State
-from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.fanout import Fanout
 from bayeux_server.server.handlers.connect import ConnectHandler
 from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.session import Hold, ServerSession
 from tests.support.core import FakePipe, Turns, make_core

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bayeux_server.server.session import Identity
+from bayeux_server.server.identity import Identity
 from tests.conformance.http import SHAKE
 from tests.conformance.world import World
 from tests.scenarios.conftest import Scene

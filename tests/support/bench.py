@@ -10,9 +10,10 @@ from typing import Any
 from bayeux_server.app import BayeuxApp
 from bayeux_server.protocol.messages import Reply
 from bayeux_server.protocol.wire import write
-from bayeux_server.server.binding import Origin
 from bayeux_server.server.delivery import Delivery
-from bayeux_server.server.session import Hold, Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.origin import Origin
+from bayeux_server.server.session import Hold, ServerSession
 from tests.support.manual_clock import ManualClock
 from tests.support.server import make_settings
 

@@ -4,36 +4,21 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.advice import hold_for
 from bayeux_server.protocol.messages import Connect
 from bayeux_server.protocol.session_state import Event
-from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
+from bayeux_server.server.handlers.answered import Answered
 from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.session import Hold, ServerSession
 
 EVENT_SOURCE: Final = "eventsource"
 
 #: Given the events the answer carries and what to advise: ``retry`` or ``none``.
 Answer = Callable[[list[Delivery], str], None]
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """A connect that is answered now.
-
-    Attributes:
-        deliveries: The events its reply carries.
-        interval_ms: What the client is to wait, if it is to wait.
-        multiple_clients: Whether that is because of its browser's other sessions.
-    """
-
-    deliveries: list[Delivery]
-    interval_ms: int | None = None
-    multiple_clients: bool = False
 
 
 class ConnectHandler:

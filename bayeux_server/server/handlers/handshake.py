@@ -11,10 +11,10 @@ from msgspec import UNSET
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.messages import VERSION, Handshake, Reply
 from bayeux_server.protocol.session_state import Event
-from bayeux_server.server.binding import Origin
 from bayeux_server.server.core import Core
 from bayeux_server.server.handlers import Settle
 from bayeux_server.server.lifecycle import Lifecycle
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.session import ServerSession
 from bayeux_server.server.steps import Steps
 

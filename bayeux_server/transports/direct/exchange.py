@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 
 from bayeux_server.errors import BodyError, Overloaded
 from bayeux_server.protocol.messages import Reply
-from bayeux_server.server.binding import Origin
+from bayeux_server.server.batch import Outcome
 from bayeux_server.server.delivery import Delivery
-from bayeux_server.server.pipeline import Outcome
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.session import Hold, ServerSession
 from bayeux_server.server.steps import Steps, complete
 from bayeux_server.server.timers import Timer

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from bayeux_server.server.binding import Origin, new_browser
+from bayeux_server.server.origin import Origin, new_browser
 from bayeux_server.server.timers import Timer
 from bayeux_server.transports.context import TransportContext, came_by_http2
 from bayeux_server.transports.direct.exchange import Entry, Exchange

@@ -11,7 +11,8 @@ from bayeux_server.app import BayeuxApp
 from bayeux_server.cli import main
 from bayeux_server.protocol.messages import Handshake, Publish
 from bayeux_server.server.authorizer import SecurityPolicy
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.session import ServerSession
 from bayeux_server.settings import load
 
 CONF = Path(__file__).parents[3] / "conf"

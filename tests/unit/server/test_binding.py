@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
-from bayeux_server.server.binding import Binding, Mode, Origin, new_browser
+from bayeux_server.server.binding import Binding, Mode
+from bayeux_server.server.identity import Identity
 from bayeux_server.server.lifecycle import Lifecycle
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.origin import Origin, new_browser
+from bayeux_server.server.session import ServerSession
 from tests.support.core import FakePipe, Turns, make_core
 from tests.support.manual_clock import ManualClock
 

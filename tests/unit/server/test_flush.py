@@ -5,9 +5,10 @@ from structlog.testing import capture_logs
 
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.limits import Limits
 from bayeux_server.server.observer import Observer
 from bayeux_server.server.pipe import Outlet
-from bayeux_server.server.session import Limits, ServerSession
+from bayeux_server.server.session import ServerSession
 from tests.support.core import FakePipe, Turns, make_delivery
 
 

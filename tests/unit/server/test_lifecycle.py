@@ -3,7 +3,8 @@ import json
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.session_state import Event, State
 from bayeux_server.server.lifecycle import Lifecycle
-from bayeux_server.server.session import Limits, ServerSession
+from bayeux_server.server.limits import Limits
+from bayeux_server.server.session import ServerSession
 from tests.support.core import FakePipe, Turns, make_core, make_delivery
 from tests.support.manual_clock import ManualClock
 

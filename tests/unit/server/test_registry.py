@@ -2,9 +2,10 @@ import pytest
 
 from bayeux_server.errors import Overloaded
 from bayeux_server.protocol.session_state import Event
+from bayeux_server.server.identity import Identity
 from bayeux_server.server.lifecycle import Lifecycle
 from bayeux_server.server.registry import SessionRegistry
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.session import ServerSession
 from tests.support.core import Turns, make_core
 from tests.support.manual_clock import ManualClock
 

@@ -2,8 +2,8 @@ import pytest
 
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.server.authorizer import Authorizer, Operation, Verdict, authorized
+from bayeux_server.server.identity import Identity
 from bayeux_server.server.rules import ChannelRule
-from bayeux_server.server.session import Identity
 
 parse = ChannelGrammar().parse
 ANNA = Identity("anna", frozenset({"nurse"}))

@@ -3,7 +3,8 @@ import pytest
 from bayeux_server.errors import LocalError
 from bayeux_server.protocol.session_state import Event, State
 from bayeux_server.server.delivery import Delivery
-from bayeux_server.server.session import Hold, Limits, ServerSession
+from bayeux_server.server.limits import Limits
+from bayeux_server.server.session import Hold, ServerSession
 from bayeux_server.server.timers import Timer
 from tests.support.core import FakePipe, Turns, make_core, make_delivery
 from tests.support.manual_clock import ManualClock

@@ -18,7 +18,8 @@ from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.messages import Publication, Publish
 from bayeux_server.server.extension import Extension
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.identity import Identity
+from bayeux_server.server.session import ServerSession
 from bayeux_server.transports.idempotency_keys import IdempotencyKeys
 from tests.support.client import PATIENCE_S
 from tests.support.manual_clock import ManualClock

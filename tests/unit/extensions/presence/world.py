@@ -15,16 +15,18 @@ from bayeux_server.protocol.messages import Reply
 from bayeux_server.protocol.wire import Reader
 from bayeux_server.server.authorizer import AllowAll
 from bayeux_server.server.bayeux_server import BayeuxServer
-from bayeux_server.server.binding import Binding, Origin
+from bayeux_server.server.binding import Binding
 from bayeux_server.server.channel import ChannelIndex
 from bayeux_server.server.core import Core
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import Hooks
 from bayeux_server.server.flush import Flush
+from bayeux_server.server.identity import Identity
 from bayeux_server.server.observer import Observer
+from bayeux_server.server.origin import Origin
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.remote_call import RemoteCalls
-from bayeux_server.server.session import Identity, ServerSession
+from bayeux_server.server.session import ServerSession
 from bayeux_server.server.timers import Timers
 from bayeux_server.settings import convert
 from channels.locks.guard import LockGuard
