@@ -1,7 +1,7 @@
 """What a configuration must be besides well-typed: settings that cannot be used, alone or together."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from bayeux_server.errors import RemoteError
@@ -26,11 +26,8 @@ def check(settings: Settings, grammar: ChannelGrammar) -> None:
     for number, proxy in enumerate(settings.server.trusted_proxies):
         if not _is_address(proxy):
             raise SettingsError(f"server.trusted_proxies[{number}] = {proxy!r}: expected the address of one proxy")
-    for key, channel in _channels(settings):
-        try:
-            grammar.parse(channel)
-        except RemoteError as error:
-            raise SettingsError(f"{key} = {channel!r}: no channel or pattern ({error})") from None
+    for key in ("lazy_channels", "persistent_channels"):
+        check_channels(f"connect.{key}", getattr(settings.connect, key), grammar)
     _refuse_hasty_sockets(settings)
     backend = settings.backend
     if "redis" in (backend.broker, backend.history) and not backend.redis_url.startswith(_REDIS_SCHEMES):
@@ -49,10 +46,17 @@ def _refuse_hasty_sockets(settings: Settings) -> None:
         )
 
 
-def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
-    for key in ("lazy_channels", "persistent_channels"):
-        for number, channel in enumerate(getattr(settings.connect, key)):
-            yield f"connect.{key}[{number}]", channel
+def check_channels(key: str, names: Sequence[str], grammar: ChannelGrammar) -> None:
+    """See that a list of channels and patterns has no other.
+
+    Raises:
+        SettingsError: Naming the first that is none.
+    """
+    for number, name in enumerate(names):
+        try:
+            grammar.parse(name)
+        except RemoteError as error:
+            raise SettingsError(f"{key}[{number}] = {name!r}: no channel or pattern ({error})") from None
 
 
 def _is_address(text: str) -> bool:

@@ -1,12 +1,13 @@
 """The extension: reads what clients ask for, and answers what became of it."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import structlog
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
+from bayeux_server.checks import check_channels
 from bayeux_server.host import ExtensionContext
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import META_HANDSHAKE, META_SUBSCRIBE, Message, Reply, Subscribe
@@ -26,15 +27,13 @@ _MAX_PENDING: Final = 8
 #: Positions looked up at once.
 _LOOK_UPS: Final = 32
 
-Channel = Annotated[str, Meta(pattern="^/", description="a channel or pattern, such as '/chat/**'")]
-
 
 class ReplaySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[extensions.replay]``: which channels are kept, and where else the id is written."""
 
-    channels: tuple[Channel, ...] = ("/**",)
-    except_channels: tuple[Channel, ...] = ()
-    replay_id_channels: tuple[Channel, ...] = ("/event/**", "/topic/**", "/data/**")
+    channels: tuple[str, ...] = ("/**",)
+    except_channels: tuple[str, ...] = ()
+    replay_id_channels: tuple[str, ...] = ("/event/**", "/topic/**", "/data/**")
 
 
 class _Asked(msgspec.Struct):
@@ -123,8 +122,14 @@ class Replay(Extension):
 
 
 def create(context: ExtensionContext) -> Replay:
-    """Return the extension, configured by :class:`ReplaySection`, and put it before the server's broker."""
+    """Return the extension, configured by :class:`ReplaySection`, and put it before the server's broker.
+
+    Raises:
+        SettingsError: If it names what is no channel.
+    """
     section = context.read_config(ReplaySection)
+    for key in section.__struct_fields__:
+        check_channels(f"extensions.replay.{key}", getattr(section, key), context.server.core.grammar)
     stamp = Stamp(section.channels, section.except_channels, section.replay_id_channels)
     core = context.server.core
     core.broker = broker = ReplayBroker(core.broker, context.history, stamp, core.clock.now)

@@ -75,6 +75,10 @@ class TestMistakes:
             (['connect.lazy_channels=["a"]'], "connect.lazy_channels[0] = 'a': no channel or pattern"),
             (['connect.persistent_channels=["/a","/*/b"]'], "connect.persistent_channels[1] = '/*/b': no channel"),
             (["connect.hold_timeout_ms=100000"], "limits.idle_socket_timeout_ms = 120000: expected at least 130000,"),
+            (
+                ['extensions.replay.channels=["/a/**/b"]'],
+                "extensions.replay.channels[0] = '/a/**/b': no channel or pattern",
+            ),
             (["backend.broker=redis", "backend.redis_url=s3cr3t"], "backend.redis_url: expected it to begin with"),
         ],
     )
