@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bayeux_server.backends.memory.answers import MemoryAnswers
 from bayeux_server.backends.memory.broker import MemoryBroker
 from bayeux_server.backends.memory.history import MemoryHistory
 from bayeux_server.checks import check
@@ -22,7 +23,7 @@ from bayeux_server.health import Health
 from bayeux_server.host import ExtensionContext, Host
 from bayeux_server.metrics import Metrics
 from bayeux_server.openapi import OpenApi
-from bayeux_server.ports import Broker, History
+from bayeux_server.ports import Answers, Broker, History
 from bayeux_server.protocol.channel_id import ChannelGrammar
 from bayeux_server.protocol.wire import Reader
 from bayeux_server.refusals import refuse_in_json
@@ -130,7 +131,8 @@ class BayeuxApp:
             self._cors.add(route, dict.fromkeys(self.context.origins.allowed, options))
 
     def _add_publish_api(self) -> None:
-        api = PublishApi(self.context, anonymous=self.settings.security.mode == "development")
+        self._answers = _answers(self.settings, self.server.core.clock)
+        api = PublishApi(self.context, self._answers, anonymous=self.settings.security.mode == "development")
         self._add_api_routes([*api.routes(), *self.openapi.routes()])
         self.openapi.add({PATH: publish_openapi.describe()}, publish_openapi.schemas())
 
@@ -180,6 +182,7 @@ class BayeuxApp:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         with starting("backend.history"):
             await self.history.start()
+        await self._answers.start()
         await self.server.start()
         watching = asyncio.create_task(self.metrics.watch_loop())
         yield
@@ -187,6 +190,7 @@ class BayeuxApp:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await self.server.stop()
+        await self._answers.stop()
         await self.history.stop()
 
     async def drain(self) -> None:
@@ -303,3 +307,13 @@ def _backends(settings: Settings) -> tuple[Broker, History]:
         if backend.history == "redis":
             history = RedisHistory(backend.redis_url, backend.redis_prefix, max_messages=backend.history_max_messages)
     return broker, history
+
+
+def _answers(settings: Settings, clock: Clock) -> Answers:
+    """Return what keeps answers: shared where publications are, for a retry may reach another node."""
+    backend = settings.backend
+    if backend.broker == "memory":
+        return MemoryAnswers(clock.now)
+    from bayeux_server.backends.redis import RedisAnswers
+
+    return RedisAnswers(backend.redis_url, backend.redis_prefix)

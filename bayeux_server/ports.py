@@ -117,3 +117,46 @@ class History(Protocol):
 
     def unready(self) -> str | None:
         """Return why it cannot keep now, None if it can."""
+
+
+#: HTTP status and body of an answer.
+Answer = tuple[int, bytes]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is known of a request.
+
+    Attributes:
+        body_hash: Of its body.
+        answer: None while it is being worked out.
+    """
+
+    body_hash: bytes
+    answer: Answer | None = None
+
+
+class Answers(Protocol):
+    """Keeps the answers of requests that carry a key of their user's, so that a retry does nothing twice.
+
+    Contract: ``tests/contracts/answers.py``.
+    """
+
+    async def start(self) -> None:
+        """Make ready."""
+
+    async def begin(self, user_id: str, key: str, body_hash: bytes) -> Kept | None:
+        """Return what is kept under a user's key; None for a new one, of which it is kept that it is under way.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def end(self, user_id: str, key: str, body_hash: bytes, answer: Answer | None) -> None:
+        """Keep the answer of a request that was begun; None forgets the key, for it may be tried again.
+
+        Raises:
+            OSError: If the store cannot be reached.
+        """
+
+    async def stop(self) -> None:
+        """Release what is held."""

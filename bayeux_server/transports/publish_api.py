@@ -6,14 +6,17 @@ A publish takes the same road as one over Bayeux: extensions, policy, authorizer
 
 import asyncio
 from collections.abc import Coroutine
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Final
 
 import msgspec
+import structlog
 from aiohttp import web
 from msgspec import Meta, Raw
 
 from bayeux_server.errors import BodyError, Overloaded, RemoteError
+from bayeux_server.ports import Answer, Answers
 from bayeux_server.protocol.channel_id import ChannelKind
 from bayeux_server.protocol.envelope import Envelope
 from bayeux_server.protocol.messages import Malformed, Publish
@@ -22,7 +25,8 @@ from bayeux_server.refusals import TOKEN_MISSING, Refusal, challenge, refuse
 from bayeux_server.server.identity import Identity
 from bayeux_server.server.origin import Origin
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.idempotency_keys import IdempotencyKeys, hash_of
+
+log = structlog.get_logger()
 
 PATH: Final = "/api/publish"
 KEY_HEADER: Final = "Idempotency-Key"
@@ -31,9 +35,6 @@ TRANSPORT: Final = "publish-api"
 
 #: What is refused now may be accepted later.
 _PASSING: Final = frozenset({429, 503})
-
-#: Status and body.
-Answer = tuple[int, bytes]
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,13 +75,14 @@ class PublishApi:
     """Handles ``POST /api/publish``.
 
     Args:
+        answers: Kept for requests with a key.
         anonymous: Whether no token is needed: the development settings.
     """
 
-    def __init__(self, context: TransportContext, *, anonymous: bool) -> None:
+    def __init__(self, context: TransportContext, answers: Answers, *, anonymous: bool) -> None:
         self._context = context
+        self._answers = answers
         self._anonymous = anonymous
-        self._keys = IdempotencyKeys(context.server.core.clock)
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     def routes(self) -> list[web.RouteDef]:
@@ -104,7 +106,7 @@ class PublishApi:
         if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
             wanted = f"{KEY_HEADER} must have 1 to {MAX_KEY_CHARACTERS} characters"
             return _response(*_refusal(422, "INVALID_KEY", wanted))
-        return _response(*await self._once((origin.identity.user_id, key), origin, body))
+        return _response(*await self._seen_through(self._once((origin.identity.user_id, key), origin, body)))
 
     async def _refuse_nobody(self, request: web.Request) -> web.Response:
         """Refuse a request that names nobody, saying why."""
@@ -118,14 +120,19 @@ class PublishApi:
         return refuse(401, Refusal("UNAUTHENTICATED", "A valid bearer token is needed", reason), challenge(reason))
 
     async def _once(self, key: tuple[str, str], origin: Origin, body: bytes) -> Answer:
-        stored = self._keys.begin(key, body)
-        if stored is None:
-            return await self._seen_through(self._answer_and_keep(key, origin, body))
-        if stored.body_hash != hash_of(body):
+        body_hash = sha256(body).digest()
+        try:
+            kept = await self._answers.begin(*key, body_hash)
+        except OSError:
+            log.warning("publish.keys_unavailable")
+            return _refusal(503, "UNAVAILABLE", f"The {KEY_HEADER} cannot be looked up now: try again")
+        if kept is None:
+            return await self._answer_and_keep(key, origin, body, body_hash)
+        if kept.body_hash != body_hash:
             return _refusal(422, "IDEMPOTENCY_KEY_REUSED", f"{KEY_HEADER} was used with another body")
-        if stored.answer is None:
+        if kept.answer is None:
             return _refusal(409, "UNDER_WAY", f"The request with this {KEY_HEADER} is still under way")
-        return stored.answer
+        return kept.answer
 
     async def _seen_through(self, work: Coroutine[None, None, Answer]) -> Answer:
         """Finish what was begun, also for a client that hangs up: half of a batch, or not to know, would be worse."""
@@ -134,13 +141,17 @@ class PublishApi:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _answer_and_keep(self, key: tuple[str, str], origin: Origin, body: bytes) -> Answer:
+    async def _answer_and_keep(self, key: tuple[str, str], origin: Origin, body: bytes, body_hash: bytes) -> Answer:
         answer = None
         try:
             answer = await self._answer(origin, body)
         finally:
             # What was refused for lack of room may be tried again under the same key.
-            self._keys.end(key, None if answer is None or answer[0] in _PASSING else answer)
+            keep = None if answer is None or answer[0] in _PASSING else answer
+            try:
+                await self._answers.end(*key, body_hash, keep)
+            except OSError:
+                log.warning("publish.keys_unavailable")  # published all the same; a retry is told that it is under way
         return answer
 
     async def _answer(self, origin: Origin, body: bytes) -> Answer:

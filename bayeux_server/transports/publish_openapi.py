@@ -5,9 +5,9 @@ from typing import Any, Final
 from bayeux_server.transports.publish_api import KEY_HEADER, MAX_KEY_CHARACTERS
 
 _KEY_DESCRIPTION: Final = (
-    "A retry with the same key and body publishes nothing and gets the first answer. After 429 or 503 it is done anew. "
-    "A message refused with one of these beside others that were accepted goes into a request of its own, with another "
-    "key."
+    "A retry with the same key and body publishes nothing and gets the first answer, for a day. After 429 or 503 it is "
+    "done anew. A message refused with one of these beside others that were accepted goes into a request of its own, "
+    "with another key."
 )
 
 

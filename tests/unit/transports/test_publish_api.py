@@ -20,10 +20,10 @@ from bayeux_server.protocol.messages import Publication, Publish
 from bayeux_server.server.extension import Extension
 from bayeux_server.server.identity import Identity
 from bayeux_server.server.session import ServerSession
-from bayeux_server.transports.idempotency_keys import IdempotencyKeys
 from tests.support.client import PATIENCE_S
 from tests.support.manual_clock import ManualClock
 from tests.support.server import make_settings
+from tests.support.services.redis import Redis
 
 Client = TestClient[Any, Any]
 
@@ -51,6 +51,13 @@ class _Gate(Extension):
     async def incoming(self, session: ServerSession | None, message: Publish) -> None:
         self.reached.set()
         await self.opened.wait()
+
+
+class _Closed(Extension):
+    """Lets nothing be published."""
+
+    def incoming(self, session: ServerSession | None, message: Publish) -> None:
+        raise RemoteError(403, (), "closed")
 
 
 class _Unreachable(MemoryBroker):
@@ -125,6 +132,30 @@ class TestPublishing:
             {"results": [{"channel": "/a", "accepted": True}, {"channel": "/b", "accepted": True}]},
         )
         assert [each.channel.name for each in rig.published] == ["/a", "/b"]
+
+
+class TestSharedKeys:
+    """Where nodes share publications they share the answers too."""
+
+    async def test_a_retry_at_another_node_publishes_nothing(self, redis_url: str) -> None:
+        backend = {"backend": {"broker": "redis", "redis_url": redis_url}}
+        here, there = BayeuxApp(make_settings(backend)), BayeuxApp(make_settings(backend))
+        body, key = '{"channel":"/a","data":1}', {"Idempotency-Key": "k"}
+        async with TestClient(TestServer(here.web)) as first, TestClient(TestServer(there.web)) as second:
+            answer = await Rig(here, first).publish(body, **key)
+            there.server.add_extension(_Closed())
+            assert await Rig(there, second).publish(body, **key) == answer
+            assert answer == (200, {"results": [{"channel": "/a", "accepted": True}]})
+
+    async def test_without_the_store_nothing_is_published(self) -> None:
+        with Redis() as redis:
+            app = BayeuxApp(make_settings({"backend": {"broker": "redis", "redis_url": redis.url}}))
+            async with TestClient(TestServer(app.web)) as client:
+                rig = Rig(app, client)
+                redis.kill()
+                status, answer = await rig.publish('{"channel":"/a","data":1}', **{"Idempotency-Key": "k"})
+        assert (status, answer["error"]) == (503, "UNAVAILABLE")
+        assert rig.published == []
 
 
 class TestTokens:
@@ -225,36 +256,6 @@ class TestIdempotency:
         status, answer = await rig.publish(self.BODY, **{"Idempotency-Key": key})
         assert (status, answer["error"]) == (422, "INVALID_KEY")
         assert rig.published == []
-
-
-class TestKeptAnswers:
-    def test_they_are_kept_for_a_day(self) -> None:
-        clock = ManualClock()
-        keys = IdempotencyKeys(clock)
-        self._keep(keys, "a", b"answer")
-        clock.advance(86_399)
-        assert self._kept(keys, "a")
-        clock.advance(1)
-        assert not self._kept(keys, "a")
-
-    def test_neither_their_number_nor_their_bytes_grow_without_bound(self) -> None:
-        for keys in (
-            IdempotencyKeys(ManualClock(), max_answers=2),
-            IdempotencyKeys(ManualClock(), max_bytes=12),
-        ):
-            for key in ("a", "b", "c"):
-                self._keep(keys, key, b"answer")
-            assert self._kept(keys, "c")
-            assert not self._kept(keys, "a")
-
-    @staticmethod
-    def _keep(keys: IdempotencyKeys, key: str, answer: bytes) -> None:
-        assert keys.begin(("user", key), b"") is None
-        keys.end(("user", key), (200, answer))
-
-    @staticmethod
-    def _kept(keys: IdempotencyKeys, key: str) -> bool:
-        return keys.begin(("user", key), b"") is not None
 
 
 class TestOpenApi:
