@@ -89,31 +89,46 @@ def task_row(task: Task) -> Row:
 
 def rows_of(commit: Commit) -> Iterator[tuple[str, list[Row]]]:
     """Yield the tables that a commit inserts into, with their rows; the task itself and deletions apart."""
-    for name, rows in _rows(commit):
-        if rows:
-            yield name, rows
+    yield from _single_rows(commit)
+    for name, records in (
+        ("members", commit.members),
+        ("service_requests", commit.service_requests),
+        ("users", commit.users),
+        ("teams", commit.teams),
+    ):
+        if records:
+            yield name, [astuple(each) for each in records]
+    if commit.switches:
+        yield (
+            "switches",
+            [(each.name, each.percentage, json_text(each.teams), each.changed_at) for each in commit.switches],
+        )
+    if commit.relations:
+        touched = [relation for operation, relation in commit.relations if operation == "touch"]
+        if touched:
+            yield "relations", touched
+        yield "relation_changes", [(operation, *relation) for operation, relation in commit.relations]
+    if commit.outgoing:
+        yield "outbox", [astuple(each) for each in commit.outgoing]
 
 
-def _rows(commit: Commit) -> Iterator[tuple[str, list[Row]]]:
-    yield "replies", [astuple(commit.reply)] if commit.reply else []
-    yield "inbox", [astuple(commit.inbox)] if commit.inbox else []
-    yield "task_versions", [_version_row(commit.version)] if commit.version else []
+def _single_rows(commit: Commit) -> Iterator[tuple[str, list[Row]]]:
+    if commit.reply:
+        yield "replies", [astuple(commit.reply)]
+    if commit.inbox:
+        yield "inbox", [astuple(commit.inbox)]
+    if commit.version:
+        yield "task_versions", [_version_row(commit.version)]
     if commit.activity:
         entry = commit.activity
         yield "activity", [(entry.id, entry.team_id, entry.type, entry.timestamp, json_text(entry))]
     if commit.notification:
         note = commit.notification
         yield "notifications", [(note.notification_id, note.user_id, json_text(note))]
-    yield "subject_records", [_record_row(commit.record)] if commit.record else []
-    yield "conflicts", [astuple(commit.conflict)] if commit.conflict else []
-    yield "members", [astuple(each) for each in commit.members]
-    yield "service_requests", [astuple(each) for each in commit.service_requests]
-    yield "users", [astuple(each) for each in commit.users]
-    yield "teams", [astuple(each) for each in commit.teams]
-    yield "switches", [(each.name, each.percentage, json_text(each.teams), each.changed_at) for each in commit.switches]
-    yield "relations", [relation for operation, relation in commit.relations if operation == "touch"]
-    yield "relation_changes", [(operation, *relation) for operation, relation in commit.relations]
-    yield "outbox", [astuple(each) for each in commit.outgoing]
+    if commit.record:
+        yield "subject_records", [_record_row(commit.record)]
+    if commit.conflict:
+        yield "conflicts", [astuple(commit.conflict)]
 
 
 def _version_row(version: TaskVersion) -> Row:

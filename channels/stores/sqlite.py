@@ -7,9 +7,9 @@ import asyncio
 import re
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -142,12 +142,12 @@ class SqliteStore(SqlReads):
         await self._write(forget)
 
     async def _write(self, operation: Callable[[sqlite3.Connection], Result]) -> Result:
-        with _meant():
+        with _MEANT:
             return await self._writer.write(operation)
 
     async def _rows(self, sql: str, arguments: Sequence[Any] = ()) -> Sequence[Found]:
         loop = asyncio.get_running_loop()
-        with _meant():
+        with _MEANT:
             return await loop.run_in_executor(self._pool, self._fetch, _numbered(sql), arguments)
 
     def _fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Found]:
@@ -162,13 +162,18 @@ class SqliteStore(SqlReads):
         self._readers.append(connection)
 
 
-@contextmanager
-def _meant() -> Iterator[None]:
-    """Turn the driver's "I cannot, now" (locked, full, unreadable) into the port's."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise OSError(error.sqlite_errorname) from error
+class _Meant:
+    """Turns the driver's "I cannot, now" (locked, full, unreadable) into the port's."""
+
+    def __enter__(self) -> None:
+        """Nothing is held: every statement may share one."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.OperationalError):
+            raise OSError(error.sqlite_errorname) from error
+
+
+_MEANT: Final = _Meant()
 
 
 class _Batch:
