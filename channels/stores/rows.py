@@ -104,7 +104,7 @@ def rows_of(commit: Commit) -> Iterator[tuple[str, list[Row]]]:
             [(each.name, each.percentage, json_text(each.teams), each.changed_at) for each in commit.switches],
         )
     if commit.relations:
-        touched = [relation for operation, relation in commit.relations if operation == "touch"]
+        touched: list[Row] = [relation for operation, relation in commit.relations if operation == "touch"]
         if touched:
             yield "relations", touched
         yield "relation_changes", [(operation, *relation) for operation, relation in commit.relations]
