@@ -11,7 +11,7 @@ import msgspec
 from bayeux_server import __version__, logs
 from bayeux_server.demo import demo_is_installed
 from bayeux_server.errors import LocalError
-from bayeux_server.settings import Settings, SettingsError, load
+from bayeux_server.settings import Settings, SettingsError, is_secret, load
 
 #: Distributions may add commands: an entry point of this group is a ``click.Command``.
 COMMAND_GROUP: Final = "bayeux_server.commands"
@@ -149,14 +149,13 @@ def show(config: Path | None, overrides: tuple[str, ...]) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
-_SECRET_WORDS: Final = ("secret", "password", "token", "keys", "url", "dsn")
-
-
 def _without_secrets(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _without_secrets(each, name) for name, each in value.items()}
-    if value and isinstance(value, (str, list)) and any(word in key for word in _SECRET_WORDS):
+    if value and isinstance(value, (str, list)) and is_secret(key):
         return "(set, not shown)"
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
     return value
 
 

@@ -44,6 +44,8 @@ Mount = Annotated[
 
 ENVIRONMENT_PREFIX: Final = "BAYEUX_"
 
+_SECRET_WORDS: Final = ("secret", "password", "token", "keys", "url", "dsn")
+
 
 class SettingsError(LocalError):
     """The configuration cannot be used. The message names key, value and what is allowed."""
@@ -203,6 +205,11 @@ def convert(table: Any, kind: type[T], prefix: str = "") -> T:
         raise SettingsError(_explain(str(error), table, kind, prefix)) from None
 
 
+def is_secret(key: str) -> bool:
+    """Whether a key, by its name, may hold what nobody should read over a shoulder or in a log."""
+    return any(word in key for word in _SECRET_WORDS)
+
+
 def default_path() -> Path:
     """Return the defaults' file: beside the package in a checkout, under the environment's ``share`` when installed."""
     checkout = Path(__file__).parent.parent / "conf" / "default.toml"
@@ -250,7 +257,8 @@ def _explain(complaint: str, table: Any, kind: Any, prefix: str) -> str:
     what = _AT.sub("", complaint)
     is_of_type = what.startswith("Invalid enum value") or "matching regex" in what
     wanted = _wanted(kind, path) if is_of_type else ""
-    return f"{key} = {_found(table, path)!r}: {wanted or what[:1].lower() + what[1:]}"
+    found = "(not shown)" if is_secret(key) else repr(_found(table, path))
+    return f"{key} = {found}: {wanted or what[:1].lower() + what[1:]}"
 
 
 def _wanted(kind: Any, path: str) -> str:

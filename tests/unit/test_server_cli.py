@@ -89,6 +89,13 @@ class TestShow:
         assert '"port": 0' in output
         assert "s3cr3t" not in output
 
+    def test_not_even_one_in_a_list_of_tables(self, bare: Path) -> None:
+        issuers = 'extensions.authentication.issuers=[{issuer="care",keys=[{pem="s3cr3t"}]}]'
+        code, output = run("config", "show", "--config", str(bare), "--set", issuers)
+        assert code == 0
+        assert '"issuer": "care"' in output
+        assert "s3cr3t" not in output
+
 
 class TestServe:
     def test_it_answers_until_it_is_told_to_stop(self) -> None:

@@ -88,6 +88,11 @@ class TestMistakes:
         assert str(error.value).startswith(told)
         assert "s3cr3t" not in str(error.value)
 
+    def test_a_secret_is_not_shown(self) -> None:
+        with pytest.raises(SettingsError) as error:
+            without_environment("backend.redis_url=12345")
+        assert str(error.value) == "backend.redis_url = (not shown): expected `str`, got `int`"
+
     @pytest.mark.parametrize("origin", ["*", "null", "https://a.example:8443", "capacitor://localhost"])
     def test_origins_are_taken_as_browsers_send_them(self, origin: str) -> None:
         assert without_environment(f'server.allowed_origins=["{origin}"]').server.allowed_origins == (origin,)
