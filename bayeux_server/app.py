@@ -195,7 +195,8 @@ class BayeuxApp:
 
     async def drain(self) -> None:
         """Let the clients go, spread over the drain time. Stopping without it closes all connections at once."""
-        await drain(self.context, self.health, self.settings.server.drain_ms)
+        server = self.settings.server
+        await drain(self.context, self.health, server.drain_ms, wait_ms=server.drain_wait_ms)
 
     async def _shut_down(self, _app: web.Application) -> None:
         await drain(self.context, self.health, 0)

@@ -14,9 +14,15 @@ log = structlog.get_logger()
 SLICES: Final = 20
 
 
-async def drain(context: TransportContext, health: Health, drain_ms: int) -> None:
-    """Say that we are not ready, then answer the held connects and close what is open, spread over ``drain_ms``."""
+async def drain(context: TransportContext, health: Health, drain_ms: int, *, wait_ms: int = 0) -> None:
+    """Say that we are not ready, then answer the held connects and close what is open, spread over ``drain_ms``.
+
+    Before that a balancer gets ``wait_ms`` to see it, so that nobody who is let go is sent here again.
+    """
     health.draining = True
+    if wait_ms:
+        log.info("drain.waits", wait_ms=wait_ms)
+        await _pass(context, wait_ms / 1_000)
     core = context.server.core
     core.drain_jitter_ms = max(core.drain_jitter_ms, drain_ms)
     farewells: list[Callable[[], None]] = [session.release for session in core.sessions if session.pipe is None]

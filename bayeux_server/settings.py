@@ -63,6 +63,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     mount: Mount = "/bayeux"
     allowed_origins: tuple[AllowedOrigin, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    drain_wait_ms: Milliseconds = 0
     drain_ms: Milliseconds = 5_000
     demo: bool = True
     short_road: bool = True

@@ -13,6 +13,7 @@ from tests.support.client import EventSourcePeer, WebSocketPeer
 from tests.support.server import LocalServer
 
 DRAIN_MS = 10_000
+WAIT_MS = 3_000
 SLICE_S = DRAIN_MS / SLICES / 1_000
 
 
@@ -47,6 +48,19 @@ async def test_server_is_not_ready_from_the_first_moment(scene: Scene) -> None:
             for path, status in (("readyz", 503), ("healthz", 200)):
                 async with world.http.get(f"{server.base}/{path}") as response:
                     assert response.status == status
+
+
+async def test_a_balancer_has_time_to_see_it_before_anybody_is_let_go(scene: Scene) -> None:
+    async with scene("long-polling", server={"drain_ms": 0, "drain_wait_ms": WAIT_MS}) as (server, world):
+        held = await world.held(await world.session())
+        async with _draining(server):
+            server.advance(WAIT_MS / 1_000 - 0.001)
+            async with world.http.get(f"{server.base}/readyz") as response:
+                assert response.status == 503
+            await world.session()  # whom the balancer sends meanwhile is served
+            assert not held.done()
+            server.advance(0.001)
+            assert (await held)["successful"]
 
 
 @asynccontextmanager

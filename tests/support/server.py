@@ -79,7 +79,7 @@ class ServerProcess(Service):
 
     def __init__(self, *overrides: str, config: Path | None = None) -> None:
         super().__init__()
-        self._overrides = ("server.drain_ms=0", *overrides)
+        self._overrides = ("server.drain_wait_ms=0", "server.drain_ms=0", *overrides)
         self._config = config
 
     @property
