@@ -89,6 +89,7 @@ def _whole(before: Task | None, after: Task | None, event: TaskEvent) -> TaskEve
         task=after,
         previous_assigned_to=_left(left.assigned_to, after.assigned_to),
         previous_team_id=_left(left.team_id, after.team_id),
+        base_version=UNSET if left.version >= event.version - 1 else left.version,
     )
 
 

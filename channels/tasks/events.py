@@ -49,6 +49,7 @@ class TaskEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         task: Whole in our events, maybe a part in those of other services.
         previous_assigned_to: Who had the task before, when that changed: they are told too.
         previous_team_id: Likewise the team.
+        base_version: Which version it changed, where that is not the one right below.
         resolution: How a conflict was resolved by this change, with ``conflict_id``.
         changed_in: A name for the session it was changed in, if that is known: the one that needs no warning.
     """
@@ -61,6 +62,7 @@ class TaskEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed_fields: tuple[str, ...] | UnsetType = UNSET
     previous_assigned_to: str | UnsetType = UNSET
     previous_team_id: str | UnsetType = UNSET
+    base_version: int | UnsetType = UNSET
     resolution: str | UnsetType = UNSET
     conflict_id: str | UnsetType = UNSET
     changed_by: User
@@ -121,13 +123,13 @@ def event_of(
     )
 
 
-def base_moved(event: TaskEvent, base_version: int) -> BaseMoved:
-    """Return what a session that is editing ``base_version`` is told when ``event`` happens."""
+def base_moved(event: TaskEvent) -> BaseMoved:
+    """Return what a session that is editing the version below is told when ``event`` happens."""
     return BaseMoved(
         event_id=f"{event.event_id}-base",
         task_id=event.task_id,
         version=event.version,
-        base_version=base_version,
+        base_version=event.base_version or event.version - 1,
         changed_fields=event.changed_fields or (),
         changed_by=event.changed_by,
         changed_in=event.changed_in,

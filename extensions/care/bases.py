@@ -54,7 +54,7 @@ class BaseWatch:
                 if document.get("type") in _NOT_MOVING:
                     continue
                 event = read_event(document)
-                warning = msgspec.json.encode(base_moved(event, event.version - 1))
+                warning = msgspec.json.encode(base_moved(event))
                 self._server.publish_here(publication.channel, warning)
             except Exception:
                 log.exception("base_moved.failed")

@@ -9,6 +9,7 @@ import pytest
 from channels.schema import SchemaViolationError, check
 from channels.services.consumer import EventConsumer
 from channels.stores.records import OutboxEntry
+from channels.tasks.events import base_moved
 from tests.support.care import SARAH
 from tests.support.care_service import Care
 
@@ -74,6 +75,14 @@ class TestConsume:
         first = await consumer.consume(foreign(3))
         assert await consumer.consume(foreign(3)) == first
         assert await care.store.unread_count("cc_789") == 1
+
+    async def test_editors_are_told_which_version_it_moved_on_from(self, care: Care, consumer: EventConsumer) -> None:
+        await consumer.consume(foreign(3))
+        for version, base_version in ((9, 3), (10, 9)):
+            event = await consumer.consume(foreign(version, f"f_{version}"))
+            assert event is not None
+            check(event.type, msgspec.json.decode(msgspec.json.encode(event)))
+            assert base_moved(event).base_version == base_version
 
     async def test_an_older_version_is_not_delivered(self, care: Care, consumer: EventConsumer) -> None:
         await consumer.consume(foreign(3))
