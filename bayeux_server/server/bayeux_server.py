@@ -67,10 +67,16 @@ class BayeuxServer:
         self._sweep_later()
 
     async def stop(self) -> None:
-        """Stop the extensions in reverse order, the calls under way, then the broker."""
+        """Stop the calls under way, the extensions in reverse order, then the broker.
+
+        An extension that fails keeps no other from writing down what it holds.
+        """
         await self.core.remote_calls.stop()
         for extension in reversed(self.core.hooks.extensions):
-            await extension.stop()
+            try:
+                await extension.stop()
+            except Exception:
+                log.exception("extension.stop_failed", extension=extension.name)
         await self.core.broker.stop()
         for task in self._tasks:
             task.cancel()

@@ -92,7 +92,11 @@ class Connections:
         return None
 
     async def lose_all(self) -> None:
-        """Begin the grace time of everybody: this node stops, and they may come back on another one."""
+        """Begin the grace time of everybody: this node stops, and they may come back on another one.
+
+        Raises:
+            OSError: If the stores cannot be reached: who does not come back is told as gone by the end of the lease.
+        """
         for session, presence in self._sessions:
             if presence.away_since_s is None:
                 presence.away_since_s = self._clock.now()

@@ -137,7 +137,10 @@ class PresenceExtension(Extension):
         """Stop without a noise: our sessions are in grace, and may come back on another node."""
         await self.ticker.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._connections.lose_all()
+        try:
+            await self._connections.lose_all()
+        except OSError:
+            log.warning("presence.stores_away_at_stop")
 
     # ---- in
 

@@ -1,6 +1,8 @@
 """Redis is killed and comes back as it was, or empty, or it hangs; under a server in production."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,12 +15,13 @@ import pytest
 
 from clients.python import BayeuxClient, Event, Gap
 from clients.python.errors import CallFailedError
+from extensions.audit.segments import verify
 from extensions.careflow.config import CareflowConfig
 from tests.contracts.event_bus import eventually
 from tests.support.care_world import EAST, MIKE, SARAH
 from tests.support.careflow import kafka_config, written
 from tests.support.desk import Desk
-from tests.support.production import Production, bearer, found_clinic_at, fresh_token
+from tests.support.production import NODE, Production, bearer, found_clinic_at, fresh_token
 from tests.support.screens import Screen, python_screen
 from tests.support.services.redis import Redis
 
@@ -178,6 +181,21 @@ class TestKilled:
                 await late.until(lambda: late.versions(f"/task/{created}") == [1])
             await ward.other_services_hear(created, "task.created", [1])
             assert mike.states == []
+
+    async def test_a_server_that_is_stopped_meanwhile_ends_in_order_and_shows_later_what_it_took(
+        self, ward: Ward, redis: Redis, tmp_path: Path
+    ) -> None:
+        async with colleague(ward):
+            redis.kill()
+            created = await ward.desk.create()
+            os.kill(ward.server.pid, signal.SIGTERM)
+            assert await asyncio.to_thread(ward.server.wait, 30.0) == 0
+        assert verify(tmp_path / "audit" / NODE, None).broken is None
+        redis.start()
+        ward.server.start()
+        async with python_screen(ward.server.url, fresh_token(SARAH), [f"/task/{created}"]) as screen:
+            await screen.until(partial(shows, screen, f"/task/{created}", 1))
+        await ward.other_services_hear(created, "task.created", [1])
 
     async def test_nothing_acknowledged_is_lost_or_shown_twice(self, ward: Ward, redis: Redis) -> None:
         channel, feed = f"/task/{ward.task}", f"/activity_feed/{EAST}"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
+from structlog.testing import capture_logs
 
 from bayeux_server.errors import RemoteError
 from bayeux_server.protocol.channel_id import ChannelId
@@ -190,6 +191,21 @@ class TestOrder:
             await bench.server.core.hooks.extensions[0].start()
             diary.clear()
         assert diary == ["stop second", "stop first"]
+
+    async def test_of_stopping_when_one_cannot(self, diary: Diary) -> None:
+        class Failing(Extension):
+            name = "failing"
+
+            async def stop(self) -> None:
+                raise ValueError("a secret")
+
+        with capture_logs() as logs:
+            async with open_bench() as bench:
+                for extension in (Recorder("first", diary), Failing(), Recorder("third", diary)):
+                    bench.server.add_extension(extension)
+                diary.clear()
+        assert diary == ["stop third", "stop first"]
+        assert [(entry["event"], entry["extension"]) for entry in logs] == [("extension.stop_failed", "failing")]
 
     async def test_of_messages_in_one_batch(self, bench: Bench, client: BenchClient, diary: Diary) -> None:
         messages = [

@@ -104,6 +104,20 @@ async def test_it_is_told_once_whoever_is_concerned(
     assert [entry["event"] for entry in logs] == ["presence.tick_failed", "presence.recovered"]
 
 
+async def test_a_server_can_be_stopped_meanwhile_and_presence_ends_with_the_lease(
+    world: World, watched: Client, stores_go: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores_go()
+    with capture_logs() as logs:
+        await world.extension.stop()
+    assert [entry["event"] for entry in logs] == ["presence.stores_away_at_stop"]
+    monkeypatch.undo()
+    now_s = world.clock.wall()
+    assert (await world.service._presence.snapshot("task_1", now_s + 299)).counts.total == 1
+    await world.service._presence.flush(now_s + 301)
+    assert (await world.service._presence.snapshot("task_1", now_s + 301)).counts.total == 0
+
+
 class TestWrites:
     """Of fields that somebody may have locked."""
 
