@@ -11,7 +11,10 @@ turns, on one server with the same sessions, at one rate:
 Latencies run from the store's commit to the client (plain: from when the message was due). The fan-out of events costs
 what events cost less changes, that of plain messages what they cost less nothing.
 
-Run: ``python -m benchmarks.task_events [--short]``
+Decisions are warm: they live for 60 s, and a task is told every 2 s. With ``--cold`` they live for 1 s, so that what
+every reader may see is decided anew for every event.
+
+Run: ``python -m benchmarks.task_events [--short] [--cold]``
 """
 
 import statistics
@@ -43,6 +46,8 @@ TASKS: Final = 50
 RATE: Final = 25
 #: In it every task is changed once and a half, so that the decisions about it are warm.
 WARM_UP_S: Final = 3
+#: How long a decision lives with ``--cold``; a task is told every two seconds.
+COLD_S: Final = 1
 #: What the fan-out of events must reach of the plain one, in deliveries per CPU second.
 TARGET: Final = 0.7
 EVENTS, PLAIN, CHANGES, NOTHING = "events", "plain", "changes", "nothing"
@@ -52,17 +57,25 @@ Phases = dict[str, list[Phase]]
 
 @click.command()
 @click.option("--short", is_flag=True, help="Two rounds of 4 s phases instead of three of 10 s.")
-def main(*, short: bool) -> None:
+@click.option("--cold", is_flag=True, help="Decide anew for every event who may see it.")
+def main(*, short: bool, cold: bool) -> None:
     """Measure what telling task events costs, and how long it takes."""
-    raise SystemExit(0 if run(make_console(), short=short) else 1)
+    raise SystemExit(0 if run(make_console(), short=short, cold=cold) else 1)
 
 
-def run(console: Console, *, short: bool) -> bool:
+def run(console: Console, *, short: bool, cold: bool) -> bool:
     """Measure, print the table, and return whether the target is reached."""
     rounds, duration_s = (2, 4) if short else (3, 10)
     watched, unwatched = crew("watched", COORDINATORS, TASKS), crew("unwatched", 10, TASKS)
     found: Phases = defaultdict(list)
-    with stage((watched, unwatched), TABS, _channels, since_commit=True, payload_bytes=mean_bytes(watched)) as on_stage:
+    with stage(
+        (watched, unwatched),
+        TABS,
+        _channels,
+        since_commit=True,
+        payload_bytes=mean_bytes(watched),
+        settings={"authorization.watched_decision_ttl_s": COLD_S} if cold else {},
+    ) as on_stage:
         loads: dict[str, Callable[[], Pacer | None]] = {
             EVENTS: lambda: on_stage.changes([watched]),
             PLAIN: on_stage.plain,

@@ -3,11 +3,12 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from benchmarks.care.changes import Changes, Desk
 from benchmarks.care.fleet import CareFleet, ChannelsOf, editors
@@ -55,7 +56,13 @@ class Stage:
 
 @contextmanager
 def stage(
-    crews: tuple[Crew, ...], tabs: int, channels_of: ChannelsOf, *, since_commit: bool, payload_bytes: int
+    crews: tuple[Crew, ...],
+    tabs: int,
+    channels_of: ChannelsOf,
+    *,
+    since_commit: bool,
+    payload_bytes: int,
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Stage]:
     """Seed, start the server, open all tabs; end it all afterwards.
 
@@ -63,6 +70,7 @@ def stage(
         tabs: Of each coordinator.
         since_commit: Whether latencies run from a change's commit; else from when it was due to be sent.
         payload_bytes: Of plain messages.
+        settings: Of the server's extensions, beside those of ``care.toml``: ``authorization.max_objects``.
     """
     secret = new_secret()
     with TemporaryDirectory() as name:
@@ -71,7 +79,7 @@ def stage(
         origin_us = time.monotonic_ns() // 1_000
         # Before the server: it waits for somebody to read.
         pipe = folder / "commits"
-        with Moments(pipe) as moments, running(_server(folder, pipe, secret)) as server:
+        with Moments(pipe) as moments, running(_server(folder, pipe, secret, settings)) as server:
             target = resolve(server.url)
             fleet = CareFleet(target, origin_us, payload_bytes)
             moments.watch(fleet.reactor, origin_us)
@@ -85,11 +93,12 @@ def stage(
             fleet.reactor.close()
 
 
-def _server(folder: Path, pipe: Path, secret: str) -> Server:
+def _server(folder: Path, pipe: Path, secret: str, settings: Mapping[str, object]) -> Server:
     def command(port: int) -> tuple[list[str], Path]:
         places = {"care.store_url": f"sqlite:///{folder / 'care.sqlite3'}", "audit.folder": f"{folder / 'audit'}"}
-        settings = [word for name, place in places.items() for word in ("--set", f"extensions.{name}={place}")]
+        wished = {**places, **settings}
+        words = [word for name, value in wished.items() for word in ("--set", f"extensions.{name}={value}")]
         program = ["env", f"CARE_BENCH_SECRET={secret}", sys.executable, "-m", "benchmarks.care.server", str(pipe)]
-        return [*program, "serve", "--config", str(_CONFIG), "--port", str(port), *settings], Path.cwd()
+        return [*program, "serve", "--config", str(_CONFIG), "--port", str(port), *words], Path.cwd()
 
     return Server("care", "/bayeux", command)
