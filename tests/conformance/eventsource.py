@@ -6,7 +6,7 @@ import json
 import aiohttp
 
 from tests.conformance.world import World, scenario
-from tests.support.client import PATIENCE_S
+from tests.support.client import PATIENCE_S, EventSourcePeer
 
 ACCEPT = {"Accept": "text/event-stream"}
 
@@ -62,6 +62,24 @@ async def ends_with_the_session(world: World) -> None:
         await client.disconnect()
         async with asyncio.timeout(PATIENCE_S):
             await stream.content.read()
+
+
+@scenario()
+async def ends_when_its_session_goes_on_elsewhere(world: World) -> None:
+    """By another stream or transport; events go there from then on."""
+    publisher = await world.another()
+    for transport in ("eventsource", "websocket", "long-polling"):
+        client = await world.session("eventsource")
+        await client.subscribe(world.channel())
+        hopped = world.client(transport)
+        hopped.id = client.id
+        await hopped.peer.bound(str(client.id))
+        if transport != "eventsource":
+            await hopped.connect(advice={"timeout": 0})
+        assert isinstance(client.peer, EventSourcePeer)
+        await client.peer.ended()
+        await publisher.publish(world.channel(), transport)
+        assert (await hopped.event())["data"] == transport
 
 
 @scenario()

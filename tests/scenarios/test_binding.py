@@ -1,12 +1,14 @@
 """Whose session it is, in each mode of binding, and what the cookie looks like."""
 
+import aiohttp
 import pytest
 
 from bayeux_server.server.identity import Identity
+from bayeux_server.transports import liveness
 from tests.conformance.http import SHAKE
 from tests.conformance.world import World
 from tests.scenarios.conftest import Scene
-from tests.support.client import PEERS, Client
+from tests.support.client import PATIENCE_S, PEERS, Client
 from tests.support.server import LocalServer
 
 STRICT = {"session_binding": "strict"}
@@ -22,6 +24,16 @@ async def _tokens_are_users(server: LocalServer) -> None:
 def _as_user(world: World, user: str, transport: str = "long-polling") -> Client:
     peer = PEERS[transport](world.http, world.target.url, {"Authorization": f"Bearer {user}"})
     return Client(peer)
+
+
+async def _begin(socket: aiohttp.ClientWebSocketResponse) -> str:
+    """Shake hands and connect once on a bare socket; return the clientId."""
+    await socket.send_json([SHAKE])
+    [shaken] = await socket.receive_json(timeout=PATIENCE_S)
+    client_id: str = shaken["clientId"]
+    await socket.send_json([{"channel": "/meta/connect", "connectionType": "websocket", "clientId": client_id}])
+    await socket.receive_json(timeout=PATIENCE_S)
+    return client_id
 
 
 class TestOff:
@@ -52,6 +64,27 @@ class TestAdaptive:
             herself.id = owner.id
             assert (await herself.connect(advice={"timeout": 0}))["successful"] is True
             await owner.peer.close()
+
+    async def test_socket_that_answers_no_ping_keeps_its_session_from_nobody(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(liveness, "ALIVE_TIMEOUT_S", 0.05)
+        async with scene() as (_, world):
+            socket = await world.socket(autoping=False)
+            other = world.client("long-polling")
+            other.id = await _begin(socket)
+            assert (await other.connect(advice={"timeout": 0}))["successful"] is True
+            assert (await socket.receive(PATIENCE_S)).type is aiohttp.WSMsgType.PING
+
+    async def test_socket_that_closes_while_it_is_asked_keeps_its_session_from_nobody(self, scene: Scene) -> None:
+        async with scene() as (_, world):
+            socket = await world.socket(autoping=False)
+            other = world.client("long-polling")
+            other.id = await _begin(socket)
+            resumed = world.hold(other, advice={"timeout": 0})
+            assert (await socket.receive(PATIENCE_S)).type is aiohttp.WSMsgType.PING
+            await socket.close()
+            assert (await resumed)["successful"] is True
 
     async def test_cookie_of_any_bytes_is_only_a_wrong_one(self, scene: Scene) -> None:
         async with scene("long-polling") as (_, world):
