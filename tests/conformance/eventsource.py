@@ -65,6 +65,15 @@ async def ends_with_the_session(world: World) -> None:
 
 
 @scenario()
+async def answers_a_poll_that_is_held(world: World) -> None:
+    """From now on events take the stream."""
+    client = await world.session("long-polling")
+    held = await world.held(client)
+    async with world.http.get(f"{world.target.url}/{client.id}", headers=ACCEPT):
+        assert (await held)["successful"] is True
+
+
+@scenario()
 async def ends_when_its_session_goes_on_elsewhere(world: World) -> None:
     """By another stream or transport; events go there from then on."""
     publisher = await world.another()

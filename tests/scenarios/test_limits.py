@@ -10,6 +10,7 @@ from yarl import URL
 
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.server.authorizer import AllowAll
+from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.session import ServerSession
 from tests.conformance.http import SHAKE
 from tests.conformance.world import ALL, World
@@ -87,8 +88,11 @@ class TestSessions:
         ("limit", "name"),
         [("max_sessions", "too_many_sessions"), ("max_sessions_per_address", "too_many_sessions_of_address")],
     )
-    async def test_one_too_many_is_told_to_try_later(self, scene: Scene, metric: Metric, limit: str, name: str) -> None:
-        async with scene("long-polling", limits={limit: 1}) as (server, world):
+    @pytest.mark.parametrize("short_road", [True, False])
+    async def test_one_too_many_is_told_to_try_later(
+        self, scene: Scene, metric: Metric, limit: str, name: str, short_road: bool
+    ) -> None:
+        async with scene("long-polling", limits={limit: 1}, server={"short_road": short_road}) as (server, world):
             first = await world.session()
             response = await world.post([SHAKE])
             assert response.status == 503
@@ -212,6 +216,7 @@ class TestQueues:
             reply = await client.connect()
             assert [message["data"][0] for message in client.peer.arrays[-1][:-1]] == [1, 2, 3]
             assert reply["ext"] == {"dropped": 1}
+            assert "ext" not in await client.connect(advice={"timeout": 0})
             assert metric(server, "bayeux_dropped_messages_total") == 1
 
     async def _overfilled(self, world: World) -> Client:
@@ -247,7 +252,7 @@ class TestSlowReader:
     async def test_event_stream_that_takes_nothing_is_dropped_and_its_session_kept(
         self, scene: Scene, metric: Metric
     ) -> None:
-        limits = {"write_timeout_ms": 100, "max_queue_bytes": 100_000_000}
+        limits = {"write_timeout_ms": 300, "max_queue_bytes": 100_000_000}
         async with scene("long-polling", limits=limits) as (server, world):
             client, publisher = await world.session(), await world.another()
             await client.subscribe("/slow")
@@ -258,11 +263,14 @@ class TestSlowReader:
                 assert stream.connection is not None
                 assert isinstance(stream.connection.transport, asyncio.Transport)
                 stream.connection.transport.pause_reading()
+                waiting: list[Delivery] = []
                 while slow.pipe is not None:
+                    waiting = slow.queue[:1]
                     await publisher.publish("/slow", "a" * 500_000)
             assert metric(server, "bayeux_shed_total", limit="write_timeout") == 1
             assert slow.is_open
-            assert slow.queue
+            assert waiting
+            assert slow.queue[0] is not waiting[0]  # what was being written comes before it
 
     @pytest.mark.parametrize("short_road", [True, False])
     async def test_poll_whose_answer_is_not_taken_is_cut_and_its_events_wait(

@@ -14,6 +14,13 @@ MAX_INTERVAL_S = 45.0
 LONG_HOLD = {"connect": {"hold_timeout_ms": 600_000}, "limits": {"idle_socket_timeout_ms": 730_000}}
 
 
+@pytest.mark.parametrize("transport", ALL)
+async def test_session_is_known_by_its_transport(scene: Scene, metric: Metric, transport: str) -> None:
+    async with scene(transport) as (server, world):
+        await world.session()
+        assert metric(server, "bayeux_sessions", transport=transport) == 1
+
+
 class TestHolding:
     @pytest.mark.parametrize("transport", ALL)
     async def test_idle_connect_is_answered_after_the_server_s_timeout(self, scene: Scene, transport: str) -> None:
@@ -109,6 +116,13 @@ class TestExpiry:
 
 
 class TestEventStream:
+    async def test_is_not_collected_by_a_proxy(self, scene: Scene) -> None:
+        async with scene("long-polling") as (server, world):
+            client = await world.session()
+            headers = {"Accept": "text/event-stream"}
+            async with world.http.get(f"{server.url}/{client.id}", headers=headers) as stream:
+                assert stream.headers["X-Accel-Buffering"] == "no"
+
     async def test_carries_a_comment_every_15_seconds(self, scene: Scene) -> None:
         async with scene("long-polling") as (server, world):
             client = await world.session()
