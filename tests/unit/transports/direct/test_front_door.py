@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from bayeux_server.app import BayeuxApp
+from bayeux_server.protocol.messages import Message
+from bayeux_server.server.extension import Extension
+from bayeux_server.server.session import ServerSession
 from bayeux_server.transports.direct.front_door import KEEP_ALIVE_S, Doorway, FrontDoor
 from bayeux_server.transports.websocket_connection import WebSocketConnection
 from tests.support.manual_clock import ManualClock
@@ -101,6 +104,18 @@ class Street:
     def connect(self, client_id: str, id_: int = 2) -> None:
         message = {"channel": "/meta/connect", "clientId": client_id, "connectionType": "long-polling", "id": id_}
         self.door.data_received(post(json.dumps([message]).encode()))
+
+
+class _Waiting(Extension):
+    """Lets messages pass once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.has_passed = False
+
+    async def incoming_meta(self, session: ServerSession | None, message: Message) -> None:
+        await self.gate.wait()
+        self.has_passed = True
 
 
 @pytest.fixture
@@ -248,6 +263,20 @@ class TestConnection:
         assert street.answer()[1][0]["id"] == 3
         street.clock.advance(25)
         assert street.answer()[1][0]["id"] == 4
+
+    async def test_a_connect_whose_connection_goes_while_an_extension_waits_is_not_held(self, street: Street) -> None:
+        client_id = street.begin_session()
+        extension = _Waiting()
+        street.app.server.add_extension(extension)
+        street.connect(client_id)
+        street.door.connection_lost(None)
+        extension.gate.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        session = street.app.server.core.sessions.get(client_id)
+        assert session is not None
+        assert extension.has_passed
+        assert session.held is None
 
     async def test_events_that_meet_a_cut_connection_wait(self, street: Street) -> None:
         client_id = street.begin_session()
