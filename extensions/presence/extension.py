@@ -12,7 +12,7 @@ they are told again who is there, as they may have forgotten it.
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -95,7 +95,7 @@ class PresenceExtension(Extension):
         self.sessions = LocalSessions()
         self.views: ViewPolicy | None = None
         self._turns: dict[ServerSession, asyncio.Lock] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._undone: deque[_Work] = deque(maxlen=MAX_UNDONE)
         core = server.core
         self.ticker = Ticker(core.timers, core.clock, self._tick, longest_s=SWEEP_S)
@@ -193,7 +193,7 @@ class PresenceExtension(Extension):
         presence = self.sessions.remove(session)
         self._connections.forget(session)
         if presence is not None:
-            self._run_in_turn(_Work(session, lambda: self.service.end(presence.id), last=True))
+            self._begin(self._run(_Work(session, lambda: self.service.end(presence.id), last=True)))
         else:
             self._turns.pop(session, None)
 
@@ -230,17 +230,27 @@ class PresenceExtension(Extension):
             self._recover_at_s = now_s + UNSETTLED_S
             await self.teller.recover()
         due_in_s = (self._connections.tick(), await self.service.tick())
-        while self._undone:
-            self._run_in_turn(self._undone.popleft())
+        undone, self._undone = self._undone, deque(maxlen=MAX_UNDONE)
         if self.ticker.failing is not None:
-            self._introduce_all()
+            undone.extend(self._introductions())
+        if undone:
+            self._begin(self._make_good(undone))
         return min((each for each in due_in_s if each is not None), default=None)
 
-    def _introduce_all(self) -> None:
-        """Tell stores that were away who is there."""
-        for session, presence in self.sessions:
-            if presence.away_since_s is None:
-                self._spawn(session, partial(self._introduce, session, presence))
+    async def _make_good(self, undone: deque[_Work]) -> None:
+        """Do what waited; one after the other, for at once it would be a connection to the stores for each."""
+        while undone:
+            if not await self._run(undone.popleft()):
+                self._undone.extend(undone)
+                return
+
+    def _introductions(self) -> list[_Work]:
+        """Return what tells stores that were away who is there."""
+        return [
+            _Work(session, partial(self._introduce, session, presence))
+            for session, presence in self.sessions
+            if presence.away_since_s is None
+        ]
 
     async def _introduce(self, session: ServerSession, presence: Presence) -> None:
         if session.is_open:
@@ -254,25 +264,29 @@ class PresenceExtension(Extension):
         return self._turns.setdefault(session, asyncio.Lock())
 
     def _spawn(self, session: ServerSession, do: Callable[[], Awaitable[None]]) -> None:
-        self._run_in_turn(_Work(session, do))
+        self._begin(self._run(_Work(session, do)))
 
-    def _run_in_turn(self, work: _Work) -> None:
-        task = asyncio.ensure_future(self._run(work))
+    def _begin(self, work: Coroutine[None, None, object]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, work: _Work) -> None:
+    async def _run(self, work: _Work) -> bool:
+        """Do something in its session's turn. Returns whether the stores were there."""
+        there = True
         try:
             async with self._turn(work.session):
                 await work.do()
         except OSError:
             # No word here: the ticker says once that a store is away, and when it is back.
             self._undone.append(work)
+            there = False
         except Exception:
             # The lease ends by itself: nobody stays present for ever because of a mistake.
             log.exception("presence.failed", session=work.session.short_id)
         if work.last:
             self._turns.pop(work.session, None)
+        return there
 
 
 def _is_over(session: ServerSession) -> bool:

@@ -19,7 +19,7 @@ from extensions.audit.segments import verify
 from extensions.careflow.config import CareflowConfig
 from tests.contracts.event_bus import eventually
 from tests.support.care_world import EAST, MIKE, SARAH
-from tests.support.careflow import kafka_config, written
+from tests.support.careflow import kafka_config, produce, task_updated, written
 from tests.support.desk import Desk
 from tests.support.production import NODE, Production, bearer, found_clinic_at, fresh_token
 from tests.support.screens import Screen, python_screen
@@ -77,6 +77,11 @@ class Ward:
             "PATCH", f"/api/tasks/{self.task}", body, **{"Idempotency-Key": f"{self.task}-{version}"}
         )
         return status
+
+    async def another_service_tells(self, version: int) -> None:
+        """Write an event of another service about the task; returns when Kafka has it."""
+        event = task_updated(version, task_id=self.task, task={"id": self.task})
+        await asyncio.to_thread(produce, self._careflow, self._careflow.topic_of("task.updated"), self.task, event)
 
     async def other_services_hear(self, task_id: str, event_type: str, versions: list[int]) -> None:
         """Wait until Kafka has these versions of a task, in this order and no others."""
@@ -175,10 +180,12 @@ class TestKilled:
             for kind, fields in (("presence.heartbeat", {}), ("lock.acquire", {"field_name": "notes"})):
                 with pytest.raises(CallFailedError, match="503:/service/presence:presence_unavailable"):
                     await mike.tell(kind, **fields)
-            async with python_screen(ward.server.url, fresh_token(SARAH), [f"/task/{created}"]) as late:
+            await ward.another_service_tells(2)
+            channels = {f"/task/{created}": [1], f"/task/{ward.task}": [1, 2]}
+            async with python_screen(ward.server.url, fresh_token(SARAH), channels) as late:
                 redis.start()
                 await ward.misses(frozenset())
-                await late.until(lambda: late.versions(f"/task/{created}") == [1])
+                await late.until(lambda: all(late.versions(name) == shown for name, shown in channels.items()))
             await ward.other_services_hear(created, "task.created", [1])
             assert mike.states == []
 

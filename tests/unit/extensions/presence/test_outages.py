@@ -1,14 +1,17 @@
 """The stores are away for a while: what is refused meanwhile, and what is made good when they are back."""
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from structlog.testing import capture_logs
 
 from channels.locks.guard import LockMode, StoreLockGuard, WriteIntent
+from channels.presence.model import PresenceState
 from channels.presence.table import PresenceTable
 from extensions.presence.backends.memory import MemoryLockStore, MemoryPresenceStore
+from extensions.presence.service import Visitor
 from tests.unit.extensions.presence.world import Client, World
 
 INTENT = WriteIntent("task_1", frozenset({"notes"}), "cc_456")
@@ -80,6 +83,29 @@ async def test_stores_that_come_back_empty_hear_who_is_there_and_in_which_state(
     await world.pass_time(2, hold=(watched, sarah))
     (joined,) = watched.heard()
     assert (joined["type"], joined["user"]["state"]) == ("presence.user_joined", "editing")
+
+
+async def test_they_hear_it_of_one_after_the_other(
+    world: World, watched: Client, stores_go: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = [await world.client(f"cc_{number}") for number in range(5)]
+    for client in present:
+        await client.open()
+    stores_go()
+    await world.pass_time(2, hold=(watched, *present))
+    monkeypatch.undo()
+    under_way, most = 0, 0
+
+    async def resume(_visitor: Visitor, _states: Mapping[str, PresenceState]) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    monkeypatch.setattr(world.service, "resume", resume)
+    await world.pass_time(1.1, hold=(watched, *present))
+    assert most == 1
 
 
 async def test_stores_that_kept_everything_make_no_noise(
