@@ -18,7 +18,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 WEB := clients/web/node_modules/.serving
 
-.PHONY: help venv lock serve test test-fast check format format-check lint types imports pytest coverage services bench bench-care clean
+.PHONY: help venv lock serve compiled test test-fast check format format-check lint types imports pytest coverage services bench bench-care clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,10 +68,13 @@ serve: $(RUNTIME) $(WEB) ## Run the server on its embedded defaults (ARGS="--por
 services: $(DEV) ## Install the real services the tests use (cached outside the checkout)
 	@$(BIN)/python -m tests.support.services install
 
-test: services check ## Install all that the tests need, run every gate and test, leave nothing running
+compiled: $(DEV) ## Compile what a message passes on its way (a minute; cached outside the checkout)
+	@$(BIN)/bayeux-server compile
 
-test-fast: $(DEV) $(WEB) ## The tests without browser and Kafka
-	@$(BIN)/pytest -m "not browser and not kafka" $(ARGS)
+test: services compiled check ## Install all that the tests need, run every gate and test, leave nothing running
+
+test-fast: $(DEV) $(WEB) ## The tests without browser, Kafka and compiler
+	@$(BIN)/pytest -m "not browser and not kafka and not compiled" $(ARGS)
 
 check: format-check lint types imports pytest ## Format, lint, types, import rules, tests
 
@@ -98,7 +101,7 @@ coverage: $(DEV) $(WEB) ## Every test, with branch coverage
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage report
 
-bench: $(DEV) $(WEB) ## The short benchmarks, one table
+bench: $(DEV) $(WEB) compiled ## The short benchmarks, one table
 	@$(BIN)/python -m benchmarks --short $(ARGS)
 
 bench-care: $(DEV) ## The short benchmarks of the care layer

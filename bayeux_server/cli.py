@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from bayeux_server import __version__, logs
+from bayeux_server import __version__, compiled, logs
 from bayeux_server.demo import demo_is_installed
 from bayeux_server.errors import LocalError
 from bayeux_server.settings import Settings, SettingsError, is_secret, load
@@ -96,7 +96,9 @@ def serve(
         flags.append(f"server.allowed_origins={msgspec.json.encode(allow_origin).decode()}")
     settings = read_settings(config, (*overrides, *flags))
     logs.configure(settings.log)
-    from bayeux_server.serving import run
+    if settings.server.compiled:
+        compiled.use()
+    from bayeux_server.serving import run  # only now, see compiled.use()
 
     try:
         run(settings, lambda address: _welcome(settings, address))
@@ -157,6 +159,20 @@ def _without_secrets(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [_without_secrets(each) for each in value]
     return value
+
+
+@main.command("compile")
+def compile_() -> None:
+    """Make machine code of what a message passes on its way, for `serve` to use; takes a minute.
+
+    Needs a C compiler and mypyc (pip install 'bayeux-server[compile]'). After a change of the source or of Python the
+    server runs without, until it is compiled again; --set server.compiled=false leaves it out.
+    """
+    click.echo(f"Compiling {len(compiled.MODULES)} modules, about a minute ...")
+    try:
+        click.echo(f"Done: {compiled.build()}")
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

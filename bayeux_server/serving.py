@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bayeux_server import logs
+from bayeux_server import compiled, logs
 from bayeux_server.app import BayeuxApp
 from bayeux_server.settings import Settings
 from bayeux_server.transports.direct.front_door import DoorSite, Doorway
@@ -96,7 +96,7 @@ async def serve(settings: Settings, on_started: Callable[[str], None]) -> None:
         async with listening(app, settings.server.host, settings.server.port) as address:
             on_started(address)
             _settle_memory()
-            log.info("server.started", address=address, mount=settings.server.mount)
+            log.info("server.started", address=address, mount=settings.server.mount, compiled=compiled.is_in_use())
             await stopping.wait()
             await app.drain()
     finally:

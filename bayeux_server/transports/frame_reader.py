@@ -57,7 +57,9 @@ class _Sink(WebSocketDataQueue):
         self._is_broken = False
 
     def feed_data(self, data: Any, size: int) -> None:
-        self._on_frame(data)
+        kind, body, about = data
+        # What came in parts is a bytearray, and so is what a ping brought.
+        self._on_frame((kind, bytes(body), about) if type(body) is bytearray else data)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         self._on_broken(exc.code if isinstance(exc, WebSocketError) else CLOSE_PROTOCOL_ERROR, str(exc))

@@ -40,6 +40,7 @@ class WebSocketConnection(asyncio.Protocol):
         reader: Takes what is received.
     """
 
+    __deletable__ = ("reader",)  # where it is compiled, that has to be said
     __slots__ = (
         "_array_form",
         "_context",
@@ -116,9 +117,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _on_frame(self, frame: Frame) -> None:
         kind = frame[0]
-        if kind is WSMsgType.PING:
+        if kind == WSMsgType.PING:
             self._write(frames.pong_frame(frame[1]))
-        elif kind is WSMsgType.PONG or self._transport.is_closing():
+        elif kind == WSMsgType.PONG or self._transport.is_closing():
             return  # frames behind the one it was closed for are not looked at
         elif self._work is not None or self._takes_nothing:
             self._wait_in_line(frame)
@@ -127,9 +128,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _process(self, frame: Frame) -> None:
         kind, body = frame[0], frame[1]
-        if kind is WSMsgType.CLOSE:
+        if kind == WSMsgType.CLOSE:
             self._close(body or frames.CLOSE_NORMAL, "")
-        elif (kind is WSMsgType.BINARY) is not self._packed:
+        elif (kind == WSMsgType.BINARY) != self._packed:
             self._close(frames.CLOSE_UNSUPPORTED, "the other kind of frame was agreed on")
         else:
             self._on_body(body)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -112,9 +114,9 @@ async def processes_nothing_behind_the_frame_it_was_closed_for(world: World) -> 
     assert (await client.event())["data"] == "after"
 
 
-@scenario()
-async def is_closed_with_1002_over_an_unmasked_frame(world: World) -> None:
-    """As RFC 6455 asks of servers."""
+@asynccontextmanager
+async def _raw_socket(world: World) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a WebSocket whose frames the scenario makes itself."""
     parts = urlsplit(world.target.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
@@ -125,12 +127,33 @@ async def is_closed_with_1002_over_an_unmasked_frame(world: World) -> None:
         writer.write(upgrade.encode())
         async with asyncio.timeout(PATIENCE_S):
             assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"\x81\x02[]")
-            frame = await reader.readexactly(4)
-        assert frame[0] == 0x88
-        assert int.from_bytes(frame[2:4], "big") == 1002
+            yield reader, writer
     finally:
         writer.close()
+
+
+@scenario()
+async def is_closed_with_1002_over_an_unmasked_frame(world: World) -> None:
+    """As RFC 6455 asks of servers."""
+    async with _raw_socket(world) as (reader, writer):
+        writer.write(b"\x81\x02[]")
+        frame = await reader.readexactly(4)
+    assert frame[0] == 0x88
+    assert int.from_bytes(frame[2:4], "big") == 1002
+
+
+@scenario()
+async def takes_a_message_in_several_frames(world: World) -> None:
+    """As a client may send it, in packets of any size."""
+    message = json.dumps([SHAKE]).encode()
+    no_mask = bytes(4)  # a mask of zeros leaves the bytes as they are
+    async with _raw_socket(world) as (reader, writer):
+        writer.write(b"\x01\x8a" + no_mask + message[:10])
+        await writer.drain()
+        writer.write(b"\x80" + bytes([0x80 | len(message[10:])]) + no_mask + message[10:])
+        head = await reader.readexactly(4)
+        [reply] = json.loads(await reader.readexactly(int.from_bytes(head[2:], "big")))
+    assert reply["successful"] is True
 
 
 @scenario()
