@@ -73,8 +73,8 @@ compiled: $(DEV) ## Compile what a message passes on its way (a minute; cached o
 
 test: services compiled check ## Install all that the tests need, run every gate and test, leave nothing running
 
-test-fast: $(DEV) $(WEB) ## The tests without browser, Kafka and compiler
-	@$(BIN)/pytest -m "not browser and not kafka and not compiled" $(ARGS)
+test-fast: $(DEV) $(WEB) ## The tests without browser, Kafka and compiler, on all cores
+	@$(BIN)/pytest -n auto --dist loadgroup -m "not browser and not kafka and not compiled" $(ARGS)
 
 check: format-check lint types imports pytest ## Format, lint, types, import rules, tests
 
