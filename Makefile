@@ -71,7 +71,7 @@ services: $(DEV) ## Install the real services the tests use (cached outside the 
 compiled: $(DEV) ## Compile what a message passes on its way (a minute; cached outside the checkout)
 	@$(BIN)/bayeux-server compile
 
-test: services compiled check ## Install all that the tests need, run every gate and test, leave nothing running
+test: services check ## Install all that the tests need, run every gate and test, leave nothing running
 
 test-fast: $(DEV) $(WEB) ## The tests without browser, Kafka and compiler, on all cores
 	@$(BIN)/pytest -n auto --dist loadgroup -m "not browser and not kafka and not compiled" $(ARGS)

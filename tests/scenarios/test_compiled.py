@@ -8,18 +8,12 @@ from click.testing import CliRunner
 
 from bayeux_server import compiled
 from bayeux_server.cli import main
-from tests.conformance.scenarios import SCENARIOS
 from tests.conformance.world import Scenario, Target
+from tests.scenarios.test_conformance import CASES
 from tests.support.server import ALLOWED_ORIGIN, ServerProcess
 
 #: To compile takes a minute, and more on a busy machine; `make test` has done it before.
 pytestmark = [pytest.mark.compiled, pytest.mark.timeout(600)]
-
-CASES = [
-    pytest.param(scenario, transport, id=f"{scenario.area}: {scenario.name} [{transport}]")
-    for scenario in SCENARIOS
-    for transport in scenario.transports
-]
 
 
 def runs_a_build(process: ServerProcess) -> bool:

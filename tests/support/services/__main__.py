@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from tests.support.services import chromium, kafka, nginx, node, postgres, redis, spicedb
+from tests.support.services import chromium, compiled, kafka, nginx, node, postgres, redis, spicedb
 from tests.support.services.cache import cache_root
 from tests.support.services.packages import InstallError
 
@@ -18,6 +18,7 @@ SERVICES: dict[str, tuple[Callable[[], object], str]] = {
     "nginx": (nginx.install, "operating system package"),
     "chromium": (chromium.install, "operating system package, some 100 MB"),
     "node": (node.install, "npm packages of tests/ and clients/web/"),
+    "compiled": (compiled.install, "the server's inner modules: a minute, once for each version"),
     "kafka": (kafka.install, "50 MB of jars"),
     "spicedb": (spicedb.install, "built from source: some four minutes, this once"),
 }

@@ -80,6 +80,16 @@ def require_program(*names: str, package: str, folders: str = "") -> str:
     return found
 
 
+def require_package(package: str) -> None:
+    """Install a Debian package.
+
+    Raises:
+        InstallError: If it cannot be installed.
+    """
+    with locked("apt"):
+        _apt_install(package)
+
+
 def _apt_install(package: str) -> None:
     if not shutil.which("apt-get"):
         raise InstallError(f"{package} is needed and there is no apt-get here: install it by your system's own means")
