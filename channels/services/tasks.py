@@ -129,10 +129,8 @@ class TaskChanging:
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: updated(task, changes, by=caller.user, at=at),
-            expected_version=body["version"],
             changes=changes,
-            **_resolution_of(body),
-            tokens=body.get("fencing_tokens", {}),
+            **_terms_of(body),
         )
         return await self._change(caller, change, Once("task.update", caller, body, key))
 
@@ -142,10 +140,9 @@ class TaskChanging:
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: assigned(task, assignee, reason=body.get("reason"), by=caller.user, at=at),
-            expected_version=body.get("version"),
             touched=("assigned_to",),
             message=body.get("message"),
-            **_resolution_of(body),
+            **_terms_of(body),
         )
         return await self._change(caller, change, Once("task.assign", caller, body, key))
 
@@ -155,9 +152,8 @@ class TaskChanging:
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: completed(task, notes, by=caller.user, at=at),
-            expected_version=body.get("version"),
             changes=TaskChanges(status=TaskStatus.COMPLETED, completion_notes=notes or UNSET),
-            **_resolution_of(body),
+            **_terms_of(body),
         )
         return await self._change(caller, change, Once("task.complete", caller, body, key))
 
@@ -166,9 +162,8 @@ class TaskChanging:
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: deleted(task, by=caller.user, at=at),
-            expected_version=body.get("version"),
             touched=("status",),
-            **_resolution_of(body),
+            **_terms_of(body),
         )
         return await self._change(caller, change, Once("task.delete", caller, body, key))
 
@@ -302,8 +297,9 @@ class TaskChanging:
         return iso_utc_ms(self._clock.wall())
 
 
-def _resolution_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a write resolves which conflict, as fields of :class:`Change`; nothing if it resolves none."""
-    if "resolution" not in body:
-        return {}
-    return {"resolution": Resolution(body["resolution"]), "conflict_id": body["conflict_id"]}
+def _terms_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every write may say beside its wish, as fields of :class:`Change`."""
+    terms = {"expected_version": body.get("version"), "tokens": body.get("fencing_tokens", {})}
+    if "resolution" in body:
+        terms |= {"resolution": Resolution(body["resolution"]), "conflict_id": body["conflict_id"]}
+    return terms

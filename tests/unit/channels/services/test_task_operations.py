@@ -215,6 +215,22 @@ class TestAssignCompleteDelete:
         reply = await care.call("task.assign", SARAH, {"task_id": task_id, "assigned_to": "cc_456", "version": 1})
         assert (reply.status, reply.body["conflicting_fields"]) == (409, ("assigned_to",))
 
+    @pytest.mark.parametrize(
+        ("operation", "field_name", "value"),
+        [("task.complete", "completion_notes", "Done"), ("task.assign", "assigned_to", "cc_789")],
+    )
+    async def test_show_their_fencing_tokens_to_the_locks(
+        self, care: Care, operation: str, field_name: str, value: str
+    ) -> None:
+        task_id = await care.task()
+        care.recorder.verdict = Verdict(LockMode.ENFORCED, (Objection(field_name, "old_token"),))
+        body = {"task_id": task_id, field_name: value, "fencing_tokens": {field_name: 4}}
+        reply = await care.call(operation, SARAH, body)
+        assert (reply.status, reply.body["error"], reply.body["message"]) == (409, "LOCKED", "The lock was lost")
+        assert field_name in care.recorder.intents[0].fields
+        assert care.recorder.intents[0].tokens == {field_name: 4}
+        assert (await care.call("task.get", SARAH, {"task_id": task_id})).version == 1
+
     async def test_a_completed_task_is_not_completed_again(self, care: Care) -> None:
         task_id = await care.task()
         await care.call("task.complete", SARAH, {"task_id": task_id})

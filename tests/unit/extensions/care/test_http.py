@@ -87,6 +87,34 @@ class TestTasks:
         assert (answer.status, answer.body["error"]) == (403, "FORBIDDEN")
 
 
+class TestLocks:
+    @pytest.mark.parametrize(
+        ("path", "body", "field_name"),
+        [
+            ("/complete", {"completion_notes": "Reached"}, "completion_notes"),
+            ("/assign", {"assigned_to": MIKE.user_id}, "assigned_to"),
+        ],
+    )
+    async def test_a_write_under_an_old_token_is_refused(
+        self, world: CareWorld, path: str, body: dict[str, Any], field_name: str
+    ) -> None:
+        task = await world.task()
+        old, new = [await token(world, task["id"], field_name) for _ in range(2)]
+        url = f"/api/tasks/{task['id']}{path}"
+        refused = await world.ask("POST", url, body={**body, "fencing_tokens": {field_name: old}})
+        assert (refused.status, refused.body["error"]) == (409, "LOCKED")
+        assert refused.body["locked_fields"] == [{"field_name": field_name, "reason": "old_token"}]
+        written = await world.ask("POST", url, body={**body, "fencing_tokens": {field_name: new}})
+        assert (written.status, written.body["version"]) == (200, 2)
+
+
+async def token(world: CareWorld, task_id: str, field_name: str) -> int:
+    """Lock a field in one more tab of Sarah's, and return the lock's token: of her tabs the last has it."""
+    page = await world.page(SARAH, f"/task/{task_id}")
+    data = {"type": "lock.acquire", "task_id": task_id, "field_name": field_name}
+    return int((await world.call(page, "/service/presence", data))["data"]["token"])
+
+
 class TestVersions:
     @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', ' "1" '])
     async def test_an_etag_names_the_version(self, world: CareWorld, tag: str) -> None:

@@ -64,6 +64,25 @@ class TestRemoteCalls:
         assert answer["data"] == (await world.ask("GET", f"/api/tasks/{task['id']}", RITA)).body
         assert "notes" not in answer["data"]
 
+    async def test_are_refused_under_an_old_token_as_over_http(self, world: CareWorld) -> None:
+        task = await world.task()
+        lock = {"type": "lock.acquire", "task_id": task["id"], "field_name": "completion_notes"}
+        tabs = [await world.page(SARAH, f"/task/{task['id']}") for _ in range(2)]
+        tokens = [(await world.call(tab, "/service/presence", lock))["data"]["token"] for tab in tabs]
+        answers = [
+            await ask(
+                world,
+                tab,
+                "task.complete",
+                {"task_id": task["id"], "completion_notes": "Done", "fencing_tokens": {"completion_notes": token}},
+            )
+            for tab, token in zip(tabs, tokens, strict=True)
+        ]
+        refused, written = [answer["data"] for answer in answers]
+        assert (refused["status"], refused["error"]) == (409, "LOCKED")
+        assert refused["locked_fields"] == [{"field_name": "completion_notes", "reason": "old_token"}]
+        assert (written["status"], written["version"]) == ("completed", 2)
+
     async def test_carry_an_idempotency_key_beside_the_body(self, world: CareWorld) -> None:
         page = await world.page(SARAH)
         body = {"title": "Once", "member_id": JOHN.id, "team_id": EAST, "idempotency_key": "k1"}
