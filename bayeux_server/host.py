@@ -85,6 +85,12 @@ class ExtensionContext:
         """
         return convert(dict(self.config), kind, f"extensions.{self.name}")
 
+    def precedes(self, name: str) -> bool:
+        """Say whether the extension ``name`` is switched on too, with its section behind this one's."""
+        sections = self.settings.extensions
+        names = [each for each, section in sections.items() if section.get("enabled", True)]
+        return name in names[names.index(self.name) :]
+
     def add_readiness(self, name: str, unready: Callable[[], str | None]) -> None:
         """Have ``/readyz`` ask ``unready`` why the extension cannot work now; None if it can."""
         self._host.readiness[name] = unready

@@ -61,6 +61,9 @@ def care(context: ExtensionContext) -> CareExtension:
         raise SettingsError(f"extensions.care.store_url: {error}") from error
     if LOCK_GUARD not in context.app:
         raise SettingsError("extensions.care: needs [extensions.presence] before it")
+    if not context.precedes("careflow"):
+        # What is committed would be shown to nobody, and what services publish would be taken unseen.
+        raise SettingsError("extensions.care: needs [extensions.careflow] behind it")
     metrics = CareMetrics(context.registry, context.server)
     auditor: Disclosures | None = context.app.get(AUDITOR)
     ports = Ports(

@@ -22,7 +22,7 @@ from channels.timestamps import iso_utc_ms
 from extensions.authorization import DECISIONS
 from extensions.care.backlog import BacklogWatch
 from extensions.care.bases import BaseWatch
-from extensions.care.foreign import ForeignEvents
+from extensions.care.foreign import take_foreign
 from extensions.care.metrics import CareMetrics
 from extensions.careflow import CAREFLOW
 
@@ -108,7 +108,7 @@ class StoreLife:
 
 
 class CareExtension(Extension):
-    """Starts and stops the store, and joins it to the event bus, where there is one."""
+    """Starts and stops the store, and joins it to the event bus."""
 
     name = "care"
 
@@ -127,17 +127,14 @@ class CareExtension(Extension):
         self._life = life
         self._metrics = metrics
         self._backlog = backlog
-        self._foreign: ForeignEvents | None = None
         self._bases = BaseWatch(server)
 
     async def start(self) -> None:
         """See :meth:`Extension.start`."""
         await self._life.start()
-        careflow = self._app.get(CAREFLOW)
-        if careflow is not None:
-            careflow.intake.absorb = EventConsumer(self._store, self._server.core.clock)
-            careflow.relay(self._store)
-            self._foreign = ForeignEvents(self._store, careflow)
+        careflow = self._app[CAREFLOW]
+        careflow.intake.absorb = EventConsumer(self._store, self._server.core.clock)
+        careflow.relay(self._store)
         self._bases.start()
         self._metrics.watch()
         self._backlog.start()
@@ -152,6 +149,5 @@ class CareExtension(Extension):
         """See :meth:`Extension.take_over`: an event of a back-end service has its effect before it is shown."""
         if message.channel.segments[0] != "task":
             return False
-        if self._foreign is not None:
-            await self._foreign.take(message)
-        return self._foreign is not None
+        await take_foreign(message, self._store, self._app[CAREFLOW])
+        return True

@@ -13,36 +13,29 @@ from extensions.careflow.intake import TYPES
 from extensions.careflow.records import BusUnavailableError
 
 
-class ForeignEvents:
-    """Tells a publisher what is wrong with its event, which on the bus nobody would."""
+async def take_foreign(message: Publish, store: CareStore, careflow: CareFlow) -> None:
+    """Send an event down the road; tell its publisher what is wrong with it, which on the bus nobody would.
 
-    def __init__(self, store: CareStore, careflow: CareFlow) -> None:
-        self._store = store
-        self._careflow = careflow
+    Raises:
+        RemoteError: 402 naming the field that is wrong, 409 if the task has that version or a newer one, 503 if the bus
+            or the store cannot be reached.
+    """
+    event = _event(message)
+    try:
+        if await _is_old(event, store):
+            raise RemoteError(409, ["data.version"], "not newer than what is known")
+        await careflow.ingest(event["type"], event["task_id"], bytes(message.data))
+    except BusUnavailableError:
+        raise RemoteError(503, (), "event_bus_unavailable") from None
+    except OSError:
+        raise RemoteError(503, (), "store_unavailable") from None
 
-    async def take(self, message: Publish) -> None:
-        """Send an event down the road.
 
-        Raises:
-            RemoteError: 402 naming the field that is wrong, 409 if the task has that version or a newer one, 503 if the
-                bus or the store cannot be reached.
-        """
-        event = _event(message)
-        try:
-            if await self._is_old(event):
-                raise RemoteError(409, ["data.version"], "not newer than what is known")
-            await self._careflow.ingest(event["type"], event["task_id"], bytes(message.data))
-        except BusUnavailableError:
-            raise RemoteError(503, (), "event_bus_unavailable") from None
-        except OSError:
-            raise RemoteError(503, (), "store_unavailable") from None
-
-    async def _is_old(self, event: dict[str, Any]) -> bool:
-        """Whether a task's event has come too late. One that is sent again is not: it may not have been shown."""
-        if not event["type"].startswith("task.") or await self._store.knows_event(event["event_id"]):
-            return False
-        highest = await self._store.highest_version(event["task_id"])
-        return bool(event["version"] <= highest)
+async def _is_old(event: dict[str, Any], store: CareStore) -> bool:
+    """Whether a task's event has come too late. One that is sent again is not: it may not have been shown."""
+    if not event["type"].startswith("task.") or await store.knows_event(event["event_id"]):
+        return False
+    return bool(event["version"] <= await store.highest_version(event["task_id"]))
 
 
 def _event(message: Publish) -> dict[str, Any]:
