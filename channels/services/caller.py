@@ -64,8 +64,15 @@ class ConflictObserver(Protocol):
         """A conflict was resolved."""
 
 
+class SignsOfLife(Protocol):
+    """Is told what sessions do on tasks: who does something there is there."""
+
+    def renew(self, presence_id: str, user_id: str, task_id: str) -> None:
+        """Take a call as a sign of life of its session (:attr:`Caller.session`). Returns at once."""
+
+
 class Unobserved:
-    """A :class:`Disclosures` and :class:`ConflictObserver` that nobody reads."""
+    """A :class:`Disclosures`, :class:`ConflictObserver` and :class:`SignsOfLife` that nobody reads."""
 
     async def shown(self, caller: Caller, kind: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """See :class:`Disclosures`."""
@@ -75,6 +82,9 @@ class Unobserved:
 
     def resolved(self, resolution: Resolution) -> None:
         """See :class:`ConflictObserver`."""
+
+    def renew(self, presence_id: str, user_id: str, task_id: str) -> None:
+        """See :class:`SignsOfLife`."""
 
 
 #: Makes an id that nobody has, beginning with a word that says of what.

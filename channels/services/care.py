@@ -16,6 +16,7 @@ from channels.services.caller import (
     Operation,
     Permissions,
     Reply,
+    SignsOfLife,
     Unobserved,
     random_id,
 )
@@ -38,6 +39,7 @@ class Ports(NamedTuple):
         locks: Asked before every write of a task.
         disclosures: Hears of PHI that is shown.
         conflicts: Counts them.
+        presence: Is told of calls about tasks.
         new_id: Makes ids.
     """
 
@@ -47,6 +49,7 @@ class Ports(NamedTuple):
     clock: Clock
     disclosures: Disclosures = _UNOBSERVED
     conflicts: ConflictObserver = _UNOBSERVED
+    presence: SignsOfLife = _UNOBSERVED
     new_id: NewId = random_id
 
 
@@ -63,6 +66,7 @@ class CareService:
         reading = TaskReading(ports.store, presenter)
         subjects = Subjects(ports.store, presenter, ports.clock, ports.new_id)
         feeds = Feeds(ports.store, presenter, ports.clock, ports.new_id)
+        self._presence = ports.presence
         self._relations = ports.store.signals.relations
         #: Name of each operation to what runs it. Its body's schema is ``body.`` and the name.
         self.operations: Final[Mapping[str, Operation]] = {
@@ -107,7 +111,10 @@ class CareService:
             check(f"body.{operation}", body)
         except SchemaViolationError as violation:
             raise InvalidBodyError.of(violation) from violation
-        reply = await run(caller, msgspec.convert(body, dict[str, Any]), key)
+        fields = msgspec.convert(body, dict[str, Any])
+        if caller.session is not None and "task_id" in fields:
+            self._presence.renew(caller.session, caller.user.user_id, fields["task_id"])
+        reply = await run(caller, fields, key)
         # Callers may read what they wrote: the rights that follow from it are known before they are answered.
         await self._relations.taken_in()
         return reply

@@ -24,7 +24,7 @@ from extensions.care.backlog import BacklogWatch
 from extensions.care.extension import AppPermissions, CareExtension, StoreLife
 from extensions.care.http import CareApi
 from extensions.care.metrics import CareMetrics
-from extensions.presence import LOCK_GUARD
+from extensions.presence import LOCK_GUARD, PRESENCE
 
 #: The store, for extensions that start after this one.
 STORE: Final = web.AppKey("care_store", CareStore)
@@ -73,6 +73,7 @@ def care(context: ExtensionContext) -> CareExtension:
         clock=context.server.core.clock,
         disclosures=auditor or Unobserved(),
         conflicts=metrics,
+        presence=context.app[PRESENCE],
     )
     service = CareService(ports)
     context.app[STORE] = store

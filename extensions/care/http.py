@@ -21,7 +21,7 @@ from extensions.care.remote_calls import UnavailableError, checked_key
 log = structlog.get_logger()
 
 KEY_HEADER: Final = "Idempotency-Key"
-#: Names the page's Bayeux session, which is then not warned of its own change.
+#: Names the page's Bayeux session: it stays present on the task, and is not warned of its own change.
 CLIENT_HEADER: Final = "Bayeux-Client-Id"
 #: ``"7"``, and FHIR's ``W/"7"``.
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')

@@ -85,10 +85,12 @@ def _parameters(call: Call, schema: Mapping[str, Any], in_path: list[str]) -> It
             "description": 'The version the request is based on, such as "7" or W/"7".',
             "schema": {"type": "string", "pattern": r'^(W/)?"[1-9]\d{0,8}"$'},
         }
+    if "task_id" in in_path:
         yield {
             "name": CLIENT_HEADER,
             "in": "header",
-            "description": "The clientId of the page's Bayeux session: it gets no task.base_moved of this change.",
+            "description": "The clientId of the page's Bayeux session: it stays present on the task where it is, and "
+            "gets no task.base_moved of this change.",
             "schema": {"type": "string"},
         }
     if call.method != "GET":

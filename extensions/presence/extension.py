@@ -32,6 +32,7 @@ from channels.presence.messages import Leave, ReleaseLock, read_message
 from channels.presence.model import PresenceState
 from extensions.presence.connections import GAP_S, Connections
 from extensions.presence.people import person_of, presence_id
+from extensions.presence.renewals import Renewals
 from extensions.presence.service import PresenceService, Visitor
 from extensions.presence.sessions import LocalSessions, Presence, sees, task_of
 from extensions.presence.teller import UNSETTLED_S, Teller
@@ -102,6 +103,7 @@ class PresenceExtension(Extension):
         self._connections = Connections(
             self.sessions, service, core.clock, self._spawn, self.wake, gap_s=gap_s, lease_s=lease_s
         )
+        self._renewals = Renewals(self.sessions, service, core.clock, self._spawn, lease_s=lease_s)
         self._lease_s = lease_s
         self._recover_at_s = 0.0
         server.service(CHANNEL)(self._receive)
@@ -123,6 +125,10 @@ class PresenceExtension(Extension):
     def is_warned(self, session: ServerSession, task_id: str, changed_in: str | None) -> bool:
         """Say whether a session edits the task, and is not the one whose own change moved it on."""
         return self.is_editing(session, task_id) and presence_id(session.id) != changed_in
+
+    def renew(self, presence_id: str, user_id: str, task_id: str) -> None:
+        """Take a call about a task as a sign of life of its session, if it is present there: see :class:`Renewals`."""
+        self._renewals.take(presence_id, user_id, task_id)
 
     async def start(self) -> None:
         """Listen to subscriptions and ends of sessions, and begin to sweep."""

@@ -58,7 +58,11 @@ class Presence(Struct):
 
     def alive_after(self, then_s: float) -> dict[str, PresenceState]:
         """Return the states on the tasks that had a sign of life after a moment."""
-        return {task_id: state for task_id, state in self.states.items() if self.signs_s[task_id] > then_s}
+        return {task_id: state for task_id, state in self.states.items() if self.is_alive(task_id, then_s)}
+
+    def is_alive(self, task_id: str, then_s: float) -> bool:
+        """Say whether the last sign of life on a task came after a moment."""
+        return self.signs_s.get(task_id, then_s) > then_s
 
     def _set(self, task_id: str, state: PresenceState, now_s: float) -> None:
         self.states[task_id], self.signs_s[task_id] = state, now_s
@@ -69,6 +73,7 @@ class LocalSessions:
 
     def __init__(self) -> None:
         self._present: dict[ServerSession, Presence] = {}
+        self._named: dict[str, ServerSession] = {}
 
     def __len__(self) -> int:
         return len(self._present)
@@ -80,16 +85,24 @@ class LocalSessions:
         """Return what is known of a session that was ever present."""
         return self._present.get(session)
 
+    def named(self, presence_id: str) -> ServerSession | None:
+        """Return the session of a name in the stores, None if it was never present here."""
+        return self._named.get(presence_id)
+
     def add(self, session: ServerSession, presence_id: str) -> Presence:
         """Return what is known of a session, newly if it must be."""
         presence = self._present.get(session)
         if presence is None:
             presence = self._present[session] = Presence(presence_id)
+            self._named[presence_id] = session
         return presence
 
     def remove(self, session: ServerSession) -> Presence | None:
         """Forget a session that ended."""
-        return self._present.pop(session, None)
+        presence = self._present.pop(session, None)
+        if presence is not None:
+            del self._named[presence.id]
+        return presence
 
 
 def task_of(channel: ChannelId) -> str | None:
