@@ -200,9 +200,10 @@ class Fanout:
                 self._enqueue_lazily(delivery, sessions)
                 continue
             extended = [session for session in sessions if session.extensions]
+            # Divided before they are called: an extension may take itself off by it.
+            plain = [session for session in sessions if not session.extensions] if extended else sessions
             for session in extended:
                 deliver_to(session, delivery)
-            plain = [session for session in sessions if not session.extensions] if extended else sessions
             self._flush.announce(delivery, plain)
             self._tell_delivered(delivery, len(sessions))
 

@@ -103,6 +103,18 @@ class TestFanout(_Fanned):
         assert [delivery.data for delivery in extended.queue] == [b"1"]
         assert [delivery.data for delivery in plain.queue] == [b"0", b"1"]
 
+    def test_session_extension_may_take_itself_off(self) -> None:
+        class Once(SessionExtension):
+            def outgoing(self, session: ServerSession, delivery: Delivery) -> Delivery | None:
+                session.extensions = ()
+                return delivery
+
+        session = self._subscriber("/a")
+        session.extensions = (Once(),)
+        for data in (b"1", b"2"):
+            self._publish("/a", data)
+        assert [delivery.data for delivery in session.queue] == [b"1", b"2"]
+
     def test_outgoing_hook_that_raises_lets_nothing_out(self) -> None:
         class Failing(Extension):
             def outgoing(self, publication: Publication, delivery: Delivery) -> None:
