@@ -24,6 +24,7 @@ from bayeux_server.errors import LocalError
 
 #: Records (``msgspec.Struct``) and classes with a base from elsewhere stay as they are: mypyc makes neither faster.
 MODULES: Final = (
+    "metrics",
     "protocol.channel_id",
     "protocol.session_state",
     "protocol.surrogates",
@@ -41,6 +42,7 @@ MODULES: Final = (
     "server.handlers.subscribe",
     "server.lifecycle",
     "server.listeners",
+    "server.observer",
     "server.pace",
     "server.pipe",
     "server.pipeline",
@@ -52,6 +54,7 @@ MODULES: Final = (
     "server.timers",
     "tallies",
     "transports.direct.exchange",
+    "transports.direct.front_door",
     "transports.direct.responses",
     "transports.frames",
     "transports.http",

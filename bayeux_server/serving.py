@@ -16,8 +16,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bayeux_server import compiled, logs
 from bayeux_server.app import BayeuxApp
 from bayeux_server.settings import Settings
-from bayeux_server.transports.direct.front_door import DoorSite, Doorway
+from bayeux_server.transports.direct.front_door import Doorway
 from bayeux_server.transports.direct.responses import SERVER
+from bayeux_server.transports.direct.site import DoorSite
 
 log = structlog.get_logger()
 

@@ -7,14 +7,13 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final, Protocol, cast
 
-import msgspec
 import structlog
-from aiohttp import web
 
 from bayeux_server.server.origin import Origin, new_browser
 from bayeux_server.server.timers import Timer
 from bayeux_server.transports.context import TransportContext, came_by_http2
 from bayeux_server.transports.direct.exchange import Entry, Exchange
+from bayeux_server.transports.direct.head import Head
 from bayeux_server.transports.direct.plain_request import PlainRequest, RequestReader
 from bayeux_server.transports.direct.responses import Responses
 from bayeux_server.transports.upgrade import accept, chosen_protocol, is_key
@@ -103,34 +102,6 @@ class Doorway:
             door.close()
 
 
-class _Head(msgspec.Struct, frozen=True):
-    """What the head of a request that goes the short road says.
-
-    A client's requests on one connection have heads that are the same byte for byte, but for the length: such a one is
-    read, and its way decided, once. That spares a poll a third of its work (``benchmarks/README.md``).
-
-    Attributes:
-        text: The head, up to where the body begins.
-        size_bytes: Of the request, whole.
-        given_id: The request's id, if it brought one.
-        is_http2: Whether it came to a proxy by HTTP/2.
-    """
-
-    text: bytes
-    size_bytes: int
-    method: str
-    route: str
-    is_json: bool
-    address: str
-    browser: str | None
-    given_id: str | None
-    is_http2: bool
-
-    def is_of(self, data: bytes) -> bool:
-        """Whether ``data`` is a request that differs in nothing but the body."""
-        return len(data) == self.size_bytes and data.startswith(self.text)
-
-
 class FrontDoor(asyncio.Protocol):
     """One connection, until it is upgraded or given away."""
 
@@ -153,7 +124,7 @@ class FrontDoor(asyncio.Protocol):
         self._doors = doors
         self._reader = RequestReader()
         self._exchange: Exchange | None = None
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._behind = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -192,10 +163,10 @@ class FrontDoor(asyncio.Protocol):
         self._post(head, request.body)
         return True
 
-    def _read_head(self, request: PlainRequest) -> _Head:
+    def _read_head(self, request: PlainRequest) -> Head:
         given_id = request.headers.get(b"x-request-id")
         peer = self._transport.get_extra_info("peername")[0]
-        return _Head(
+        return Head(
             text=request.head,
             size_bytes=len(request.head) + len(request.body),
             method=request.method.decode(),
@@ -207,19 +178,19 @@ class FrontDoor(asyncio.Protocol):
             is_http2=came_by_http2(request.header(b"via").decode("latin-1")),
         )
 
-    def _name(self, head: _Head) -> tuple[str, contextvars.Context]:
+    def _name(self, head: Head) -> tuple[str, contextvars.Context]:
         """Return the request's id, and a context in which the lines that are logged carry it."""
         request_id = self._doorway.requests.name(head.given_id)
         logging_id = contextvars.copy_context()
         logging_id.run(structlog.contextvars.bind_contextvars, request_id=request_id)
         return request_id, logging_id
 
-    def _origin(self, head: _Head, transport: str) -> Origin:
+    def _origin(self, head: Head, transport: str) -> Origin:
         # A browser that has no cookie yet is offered one for each request: behind a proxy the next may be another's.
         offered = None if head.browser else new_browser()
         return Origin(transport, head.address, head.browser, offered, http2=head.is_http2)
 
-    def _entry(self, head: _Head, request_id: str) -> Entry | None:
+    def _entry(self, head: Head, request_id: str) -> Entry | None:
         if not self._doorway.requests.enabled:
             return None
         return partial(
@@ -232,7 +203,7 @@ class FrontDoor(asyncio.Protocol):
             began_s=self._last_heard_s,
         )
 
-    def _upgrade(self, head: _Head, request: PlainRequest) -> bool:
+    def _upgrade(self, head: Head, request: PlainRequest) -> bool:
         key = request.header(b"sec-websocket-key")
         if not is_key(key) or self._context.sockets.full(head.address) is not None:
             return False
@@ -253,7 +224,7 @@ class FrontDoor(asyncio.Protocol):
             connection.data_received(request.behind)
         return True
 
-    def _post(self, head: _Head, body: bytes) -> None:
+    def _post(self, head: Head, body: bytes) -> None:
         request_id, context = self._name(head)
         self._exchange = Exchange(
             self._context,
@@ -317,27 +288,3 @@ class FrontDoor(asyncio.Protocol):
             self._transport.close()
         else:
             self._timer = self._watch()
-
-
-class DoorSite(web.BaseSite):
-    """A TCP port of an aiohttp application whose connections come in by a doorway."""
-
-    def __init__(self, runner: web.AppRunner, doorway: Doorway, host: str, port: int, *, backlog: int) -> None:
-        super().__init__(runner, backlog=backlog)
-        self._doorway = doorway
-        self._address = (host, port)
-
-    @property
-    def name(self) -> str:
-        """Address to show to people."""
-        return "http://{}:{}".format(*self._address)
-
-    async def start(self) -> None:
-        """Accept connections.
-
-        Raises:
-            OSError: If the address cannot be listened on.
-        """
-        await super().start()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._doorway, *self._address, backlog=self._backlog)
