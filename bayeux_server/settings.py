@@ -69,7 +69,7 @@ class ServerSettings(_Section, frozen=True, forbid_unknown_fields=True):
     short_road: bool = True
     event_loop: Literal["asyncio", "uvloop"] = "uvloop"
     compiled: bool = True
-    min_turn_ms: Annotated[float, Meta(ge=0, le=20)] = 0.5
+    min_turn_ms: Annotated[float, Meta(ge=0, le=20)] = 1.0
 
 
 class SecuritySettings(_Section, frozen=True, forbid_unknown_fields=True):

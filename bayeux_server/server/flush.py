@@ -50,7 +50,8 @@ class Flush:
     Args:
         call_soon: Has a callback called later in this turn, such as ``loop.call_soon``.
         observer: Told of the bytes that are written past the queues.
-        rest: Called in the turn after one with output, when that is written; see :class:`Pace`.
+        rest: Called in the turn after one with output, when that is written and nothing more is due; see
+            :class:`Pace`.
     """
 
     def __init__(
@@ -102,7 +103,12 @@ class Flush:
             except Exception:
                 log.exception("flush.failed")
         if self._rest is not None:
-            self._call_soon(self._rest)
+            self._call_soon(self._pause)
+
+    def _pause(self) -> None:
+        # The loop has looked at the sockets since: what it found and processed is not to wait.
+        if self._rest is not None and not self._scheduled:
+            self._rest()
 
     def _write(self, news: _News) -> None:
         """Write news straight to the sockets, and queue them for who has none or has to have something else first."""

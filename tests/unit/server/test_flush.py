@@ -57,6 +57,15 @@ class TestFlush:
         self.turns.end()
         assert order == ["rest after 1"]
 
+    def test_does_not_rest_before_output_that_was_found_meanwhile(self) -> None:
+        order: list[str] = []
+        first, second = _Item(), _Item()
+        flush = Flush(self.turns.call_soon, Observer(), lambda: order.append(f"rest after {second.flushed}"))
+        flush.mark(first)
+        self.turns.call_soon(lambda: flush.mark(second))
+        self.turns.end()
+        assert order == ["rest after 1"]
+
 
 class _Socket(FakePipe):
     """A pipe whose writes are kept as they were made."""
