@@ -1,7 +1,7 @@
 """What the server needs from outside, as protocols. Each has two adapters at least and one contract suite for all."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -47,11 +47,28 @@ class Broker(Protocol):
         """Return why it cannot carry now, None if it can."""
 
 
+#: The most that an id lies above the last one of its channel where the clock does not.
+MAX_STEP: Final = 64
+
+
 class Position(msgspec.Struct, frozen=True):
-    """A publication as the history keeps it. ``id`` rises by one within its channel."""
+    """A publication as the history keeps it. ``id`` rises within its channel."""
 
     id: int
     data: bytes
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in its channel the history put a publication.
+
+    Attributes:
+        id: Its own.
+        previous_id: Of the publication right before it, 0 if the history knows of none. Not for clients: who is shown
+            both ids of two publications sees whether something hidden lies between.
+    """
+
+    id: int
+    previous_id: int
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -69,8 +86,10 @@ class Page(msgspec.Struct, frozen=True):
 class History(Protocol):
     """Keeps the latest publications of channels.
 
-    The first id of a channel is no small number but the wall clock in microseconds: a history that was lost begins
-    again above every id it gave before, so that an old id is known to be too old, and never taken for a new one.
+    An id is the wall clock in microseconds, or, where the clock is not above the channel's last id, that id and a
+    random step of ``MAX_STEP`` at most: so ids tell nothing of how many publications lie between two of them, which may
+    be hidden from who reads them. And a history that was lost begins again above every id it gave before, so that an
+    old id is known to be too old, and never taken for a new one.
 
     Contract: ``tests/contracts/history.py``.
     """
@@ -82,8 +101,8 @@ class History(Protocol):
             OSError: If the store cannot be reached.
         """
 
-    async def append(self, channel: ChannelId, data: bytes) -> int:
-        """Keep a publication and return its id, one above the channel's last.
+    async def append(self, channel: ChannelId, data: bytes) -> Place:
+        """Keep a publication and return its place, above the channel's last.
 
         Raises:
             OSError: If the store cannot be reached.
@@ -92,7 +111,8 @@ class History(Protocol):
     async def after(self, channel: ChannelId, last_id: int, limit: int) -> Page:
         """Return up to ``limit`` publications whose ids are above ``last_id``; 0 for all that is kept.
 
-        A position the channel never had, above its last one for example, gives nothing and is a gap.
+        A position at which the channel has no publication, and did not just drop one, is a gap: nobody knows what came
+        after it.
 
         Raises:
             OSError: If the store cannot be reached.

@@ -1,8 +1,8 @@
 """A broker that keeps what it carries, and has every channel arrive in the order of its ids.
 
 Two nodes may give a channel's publications their ids in one order and the broker brings them in another; or the broker
-loses some. Either shows as a jump of the ids, and the history fills it: a client that remembers the highest id it has
-seen must not have missed a lower one.
+loses some. Either shows, because each carries the id of the one before it from node to node, and the history fills it:
+a client that remembers the highest id it has seen must not have missed a lower one.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 import structlog
 
-from bayeux_server.ports import Broker, History
+from bayeux_server.ports import Broker, History, Place
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import Publication
-from extensions.replay.stamp import Stamp, from_entry, read_id, to_entry, with_gap
+from extensions.replay.stamp import Stamp, from_entry, take_place, to_entry, with_gap
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class ReplayBroker:
         self._deliver: Callable[[Publication], None] = lambda _: None
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         #: Publications of channels whose gap is being filled wait behind it.
-        self._lanes: dict[str, deque[Publication]] = {}
+        self._lanes: dict[str, deque[tuple[Publication, Place]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_gap = inner.on_gap
 
@@ -67,8 +67,8 @@ class ReplayBroker:
     async def publish(self, publication: Publication) -> None:
         """See :meth:`Broker.publish`. A kept publication is in the history before anybody gets it."""
         if publication.kept and self._stamp.keeps(publication.channel):
-            event_id = await self._history.append(publication.channel, to_entry(publication))
-            publication = self._stamp.write(publication, event_id)
+            place = await self._history.append(publication.channel, to_entry(publication))
+            publication = self._stamp.write_place(publication, place)
         carried = self._inner.publish(publication)
         if carried is not None:
             await carried
@@ -97,26 +97,27 @@ class ReplayBroker:
     # ---- in
 
     def _arrived(self, publication: Publication) -> None:
-        event_id = read_id(publication)
-        if event_id is None:
+        placed = take_place(publication)
+        if placed is None:
             self._deliver(publication)
             return
+        publication, place = placed
         name = publication.channel.name
         lane = self._lanes.get(name)
         if lane is not None:
-            lane.append(publication)
-        elif self._is_next(publication.channel, event_id):
-            self._pass(publication, event_id)
-        elif event_id > self._seen[name].last:
-            self._lanes[name] = deque([publication])
+            lane.append(placed)
+        elif self._is_next(publication.channel, place):
+            self._pass(publication, place.id)
+        elif place.id > self._seen[name].last:
+            self._lanes[name] = deque([placed])
             self._spawn(self._run_lane(publication.channel))
-        elif event_id < self._seen[name].first and not self.is_settled(name):
+        elif place.id < self._seen[name].first and not self.is_settled(name):
             # Older than all this node knows of the channel: overtaken on its way, and delivered to nobody yet.
             self._deliver(publication)
 
-    def _is_next(self, channel: ChannelId, event_id: int) -> bool:
+    def _is_next(self, channel: ChannelId, place: Place) -> bool:
         seen = self._seen.get(channel.name)
-        return seen is None or event_id == seen.last + 1
+        return seen is None or place.previous_id == seen.last
 
     def _pass(self, publication: Publication, event_id: int) -> None:
         seen = self._seen.setdefault(publication.channel.name, _Seen(event_id, event_id, self._now()))
@@ -133,28 +134,31 @@ class ReplayBroker:
         lane = self._lanes[channel.name]
         try:
             while lane:
-                publication = lane.popleft()
-                event_id = read_id(publication) or 0
-                if not self._is_next(channel, event_id) and not await self._fill(channel, event_id):
+                publication, place = lane.popleft()
+                if place.id <= self.last_delivered(channel.name):
+                    continue
+                if not self._is_next(channel, place) and not await self._fill(channel, place.previous_id):
                     publication = with_gap(publication)
-                if event_id > self.last_delivered(channel.name):
-                    self._pass(publication, event_id)
+                self._pass(publication, place.id)
         finally:
             del self._lanes[channel.name]
 
-    async def _fill(self, channel: ChannelId, before_id: int) -> bool:
-        """Deliver what the history has between the last delivered and ``before_id``. Returns whether that is all."""
+    async def _fill(self, channel: ChannelId, to_id: int) -> bool:
+        """Deliver what the history has after the last delivered up to ``to_id``. Returns whether that is all.
+
+        It is not where ``to_id`` lies before the last delivered: the history was lost and has begun anew.
+        """
         try:
-            while self.last_delivered(channel.name) < before_id - 1:
+            while self.last_delivered(channel.name) != to_id:
                 page = await self._history.after(channel, self.last_delivered(channel.name), PAGE)
-                missing = [entry for entry in page.entries if entry.id < before_id]
+                missing = [entry for entry in page.entries if entry.id <= to_id]
                 gap = not page.complete
                 for entry in missing:
                     publication = self._stamp.write(from_entry(channel, entry.data), entry.id)
                     self._pass(with_gap(publication) if gap else publication, entry.id)
                     gap = False
                 if not missing:
-                    return page.complete
+                    return False
         except OSError:
             log.warning("replay.history_unreachable")
             return False
@@ -172,7 +176,7 @@ class ReplayBroker:
             self._lanes[name] = deque()
             try:
                 last_id = await self._history.last_id(channel)
-                complete = await self._fill(channel, last_id + 1)
+                complete = last_id <= self.last_delivered(name) or await self._fill(channel, last_id)
             except OSError:
                 complete = False
             if not complete:

@@ -190,11 +190,14 @@ class CatchUp(SessionExtension):
 
     async def _tell(self, wish: Wish, channel: ChannelId, last_id: int) -> tuple[int, bool]:
         """Tell what a channel has after an id. Returns the last id, and whether the session knows of every gap."""
-        gap, looks = False, 0
+        gap, looks, own_id = False, 0, last_id
         while True:
             page = await self._read(wish, channel, last_id)
             if page is None:
                 return last_id, False
+            if not page.complete and last_id == own_id:
+                gap, last_id = True, 0  # too old, or never given: all that is kept comes after it
+                continue
             gap = gap or not page.complete
             for entry in page.entries:
                 publication = self._parts.stamp.write(from_entry(channel, entry.data), entry.id)
@@ -206,11 +209,9 @@ class CatchUp(SessionExtension):
                 continue
             # From here to the return nothing waits: no live event can come between.
             looks += 1
-            if not page.complete and looks == 1:
-                last_id = 0  # an id that was never given: all that is kept comes after it
-            elif self._telling[channel.name] <= last_id:
+            if self._telling[channel.name] <= last_id:
                 return last_id, not gap
-            elif looks > MAX_LOOKS:
+            if looks > MAX_LOOKS:
                 return self._telling[channel.name], False
 
     async def _read(self, wish: Wish, channel: ChannelId, last_id: int) -> Page | None:

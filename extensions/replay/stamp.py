@@ -7,6 +7,7 @@ import msgpack
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from bayeux_server.ports import Place
 from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.protocol.messages import Publication
 
@@ -44,10 +45,30 @@ class Stamp:
 
     def write(self, publication: Publication, event_id: int) -> Publication:
         """Return the publication with its id."""
+        return self._write(publication, event_id, {"id": event_id})
+
+    def write_place(self, publication: Publication, place: Place) -> Publication:
+        """Return the publication with its place, as it goes from node to node; see :func:`take_place`."""
+        return self._write(publication, place.id, {"id": place.id, "previous_id": place.previous_id})
+
+    def _write(self, publication: Publication, event_id: int, fields: dict[str, int]) -> Publication:
         channel, data = publication.channel, publication.data
         if not self._replay_id_channels.isdisjoint(channel.matching()):
             data = with_replay_id(data, event_id)
-        return Publication(channel, data, {**(publication.ext or {}), "replay": {"id": event_id}}, publication.lazy)
+        return Publication(channel, data, {**(publication.ext or {}), "replay": fields}, publication.lazy)
+
+
+def take_place(publication: Publication) -> tuple[Publication, Place] | None:
+    """Return a publication that has come from a node, with its id alone, and its place. None if it is not kept.
+
+    Ids rose by one within their channels when nodes did not say which was the previous one.
+    """
+    event_id = read_id(publication)
+    if publication.ext is None or event_id is None:
+        return None
+    place = Place(event_id, publication.ext["replay"].get("previous_id", event_id - 1))
+    ext = {**publication.ext, "replay": {"id": event_id}}
+    return Publication(publication.channel, publication.data, ext, publication.lazy), place
 
 
 def with_gap(publication: Publication) -> Publication:

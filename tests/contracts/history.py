@@ -1,12 +1,13 @@
 """What every :class:`bayeux_server.ports.History` must do."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from bayeux_server.ports import History
-from bayeux_server.protocol.channel_id import ChannelGrammar
+from bayeux_server.ports import MAX_STEP, History
+from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId
 
 MAX_MESSAGES = 5
 #: Ids are read by JavaScript: a number beyond this would be rounded there.
@@ -15,6 +16,16 @@ MAX_SAFE_INTEGER = 2**53 - 1
 _GRAMMAR = ChannelGrammar()
 A = _GRAMMAR.parse("/a")
 B = _GRAMMAR.parse("/b")
+
+
+def now_us() -> int:
+    """The wall clock as ids tell it."""
+    return int(time.time() * 1_000_000)
+
+
+async def keep(history: History, channel: ChannelId, data: bytes) -> int:
+    """Append, and return the id."""
+    return (await history.append(channel, data)).id
 
 
 class HistoryContract:
@@ -27,18 +38,33 @@ class HistoryContract:
         yield history
         await history.stop()
 
-    async def test_ids_rise_by_one_within_a_channel(self, history: History) -> None:
-        first = await history.append(A, b"1")
+    async def test_ids_rise_within_a_channel(self, history: History) -> None:
+        first_id = await keep(history, A, b"1")
         await history.append(B, b'"other"')
-        assert [await history.append(A, b"2"), await history.append(A, b"3")] == [first + 1, first + 2]
-        assert await history.last_id(A) == first + 2
+        second_id, third_id = await keep(history, A, b"2"), await keep(history, A, b"3")
+        assert first_id < second_id < third_id
+        assert await history.last_id(A) == third_id
+
+    async def test_an_id_is_when_it_was_given_and_counts_nothing(self, history: History) -> None:
+        await keep(history, A, b"1")
+        from_us = now_us()
+        event_id = await keep(history, A, b"2")
+        assert from_us <= event_id <= now_us() + MAX_STEP
+
+    async def test_each_place_says_which_id_is_right_before_it(self, history: History) -> None:
+        places = [await history.append(A, b"%d" % number) for number in range(8)]
+        await history.append(B, b'"other"')
+        assert [place.previous_id for place in places] == [0, *(place.id for place in places[:-1])]
 
     async def test_ids_fit_javascript(self, history: History) -> None:
-        assert 0 < await history.append(A, b"1") < MAX_SAFE_INTEGER // 2
+        assert 0 < await keep(history, A, b"1") < MAX_SAFE_INTEGER // 2
 
-    async def test_appends_at_the_same_time_get_ids_of_their_own_in_order(self, history: History) -> None:
-        ids = await asyncio.gather(*(history.append(A, b"%d" % number) for number in range(50)))
-        assert ids == list(range(ids[0], ids[0] + 50))
+    async def test_appends_at_the_same_time_get_places_of_their_own_in_order(self, history: History) -> None:
+        places = await asyncio.gather(*(history.append(A, b"%d" % number) for number in range(50)))
+        ids = [place.id for place in places]
+        assert ids == sorted(set(ids))
+        assert [place.previous_id for place in places] == [0, *ids[:-1]]
+        assert (await history.after(A, ids[44], 10)).complete
 
     async def test_zero_gives_all_that_is_kept_and_is_never_a_gap(self, history: History) -> None:
         for number in range(8):
@@ -48,7 +74,7 @@ class HistoryContract:
         assert page.complete
 
     async def test_what_follows_a_position_comes_in_order_page_by_page(self, history: History) -> None:
-        ids = [await history.append(A, b"%d" % number) for number in range(5)]
+        ids = [await keep(history, A, b"%d" % number) for number in range(5)]
         page = await history.after(A, ids[0], 2)
         assert [(entry.id, entry.data) for entry in page.entries] == [(ids[1], b"1"), (ids[2], b"2")]
         assert page.complete
@@ -63,19 +89,28 @@ class HistoryContract:
         assert page.entries[0].data == data
 
     async def test_nothing_follows_the_last_one(self, history: History) -> None:
-        last_id = await history.append(A, b"1")
+        last_id = await keep(history, A, b"1")
         page = await history.after(A, last_id, 10)
         assert (list(page.entries), page.complete) == ([], True)
 
     async def test_the_oldest_position_that_is_no_gap_is_right_before_what_is_kept(self, history: History) -> None:
-        ids = [await history.append(A, b"%d" % number) for number in range(7)]
+        ids = [await keep(history, A, b"%d" % number) for number in range(7)]
         assert (await history.after(A, ids[1], 10)).complete
         page = await history.after(A, ids[0], 10)
         assert not page.complete
         assert [entry.id for entry in page.entries] == ids[2:]
 
+    async def test_a_position_between_two_that_was_never_given_is_a_gap(self, history: History) -> None:
+        """And so is one above the last: else it could be found out by asking when something hidden was published."""
+        first_id = await keep(history, A, b"1")
+        while (last_id := await keep(history, A, b"2")) == first_id + 1:
+            first_id = last_id
+        for unknown in (first_id + 1, last_id - 1):
+            page = await history.after(A, unknown, 10)
+            assert ([entry.id for entry in page.entries], page.complete) == ([last_id], False)
+
     async def test_a_position_above_the_last_is_a_gap(self, history: History) -> None:
-        last_id = await history.append(A, b"1")
+        last_id = await keep(history, A, b"1")
         page = await history.after(A, last_id + 1, 10)
         assert (list(page.entries), page.complete) == ([], False)
 
@@ -103,10 +138,10 @@ class HistoryContract:
         """Else the position of a client from before would be taken for one of now, and hide what it missed."""
         first, second = new_history(), new_history()
         await first.start()
-        before = await first.append(A, b"1")
+        before_id = await keep(first, A, b"1")
         await first.stop()
         await second.start()
-        assert await second.append(A, b"2") > before
+        assert await keep(second, A, b"2") > before_id
         await second.stop()
 
     async def test_it_is_ready_once_started(self, history: History) -> None:

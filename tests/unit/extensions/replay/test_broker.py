@@ -120,6 +120,20 @@ class TestOrder:
         assert await road.settled() == [1, 9, 2, 3]
 
 
+class TestBetweenNodes:
+    async def test_no_client_is_told_which_id_was_the_one_before(self, road: Road) -> None:
+        """From id to id he could count what is hidden from him."""
+        await road.publish(1, 2, 3)
+        assert all("previous_id" in (publication.ext or {})["replay"] for publication in road.inner.on_its_way)
+        await road.bring(0, 2, 1)
+        assert [set((publication.ext or {})["replay"]) for publication in road.delivered] == [{"id"}] * 3
+
+    async def test_a_node_whose_ids_rise_by_one_is_understood(self, road: Road) -> None:
+        road.inner.on_its_way = [Publication(A, b"%d" % number, {"replay": {"id": number}}) for number in (7, 8, 9)]
+        assert await road.bring(0, 1, 2) == [7, 8, 9]
+        assert not any(road.gaps)
+
+
 class TestLoss:
     async def test_what_the_broker_lost_comes_from_the_history(self, road: Road) -> None:
         await road.publish(*range(120 // 2))
@@ -146,6 +160,14 @@ class TestLoss:
             tell(None)
         assert await road.settled() == [1, 2, 3]
         assert await road.bring(1, 2) == [1, 2, 3]
+
+    async def test_a_history_that_has_begun_anew_is_announced_with_its_first_event(self, road: Road) -> None:
+        await road.publish(1, 2)
+        assert await road.bring(0, 1) == [1, 2]
+        await road.history.stop()
+        await road.publish(3, 4)
+        assert await road.bring(2, 3) == [1, 2, 3, 4]
+        assert road.gaps == [False, False, True, False]
 
     async def test_stopping_ends_what_is_being_fetched(self, road: Road) -> None:
         await road.publish(1, 2, 3)

@@ -67,9 +67,9 @@ class TestLiveEvents:
             await client.subscribe("/a")
             await publish(bench, "/a", 1, 2, 3)
             events = await gather(client, 3)
-        first_id = replay_id(events[0])
-        assert [replay_id(event) for event in events] == [first_id, first_id + 1, first_id + 2]
-        assert events[0] == {"channel": "/a", "data": 1, "ext": {"replay": {"id": first_id}}}
+        ids = [replay_id(event) for event in events]
+        assert ids[0] < ids[1] < ids[2]
+        assert events[0] == {"channel": "/a", "data": 1, "ext": {"replay": {"id": ids[0]}}}
 
     async def test_a_channel_that_is_not_kept_has_none(self, backend: dict[str, Any]) -> None:
         async with open_replay(backend, channels=["/kept/**"], except_channels=["/kept/not/*"]) as bench:
@@ -103,12 +103,13 @@ class TestComingBack:
             await publish(bench, "/a", 1, 2)
             last_id = replay_id((await gather(first, 2))[-1])
             await publish(bench, "/a", 3, 4)
+            live = await gather(first, 2)
             second = await bench.client()
             reply = await second.subscribe("/a", ext={"replay": {"/a": last_id}})
             assert reply["ext"] == {"replay": {"gap": []}}
             events = await gather(second, 2)
             assert data(events) == [3, 4]
-            assert [replay_id(event) for event in events] == [last_id + 1, last_id + 2]
+            assert events == live
             await publish(bench, "/a", 5)
             assert data(await gather(second, 1)) == [5]
 
@@ -165,7 +166,7 @@ class TestGaps:
         assert data(events) == list(range(5, 15))
         assert [event["ext"]["replay"].get("gap") for event in events] == [True] + [None] * 9
 
-    @pytest.mark.parametrize("unknown", [1, 2**53])
+    @pytest.mark.parametrize("unknown", [1, 2**53, 2**64])
     async def test_an_id_nobody_gave_is_a_gap_too(self, backend: dict[str, Any], unknown: int) -> None:
         async with open_replay(backend) as bench:
             await publish(bench, "/a", 1, 2)

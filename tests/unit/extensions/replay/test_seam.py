@@ -45,7 +45,7 @@ async def read_until(client: BenchClient, last: str) -> list[Message]:
 
 def assert_seamless(events: list[Message], count: int) -> None:
     ids = [event["ext"]["replay"]["id"] for event in events]
-    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    assert ids == sorted(set(ids))
     assert len(events) == count
     assert not any("gap" in event["ext"]["replay"] for event in events)
 
@@ -167,12 +167,12 @@ class TestOvertaken:
         async with open_bench({"extensions": {"replay": {}}}) as bench:
             client, arrive = await bench.client(), bench.server.core.broker._inner._on_publication  # type: ignore[attr-defined]
             channel = bench.server.core.grammar.parse("/a")
-            ids = [await bench.app.history.append(channel, b"%d" % number) for number in (1, 2, 3)]
+            ids = [(await bench.app.history.append(channel, b"%d" % number)).id for number in (1, 2, 3)]
             await client.subscribe("/a", ext={"replay": {"/a": ALL_KEPT}})
             assert [event["data"] for event in await client.events()] == [1, 2, 3]
             for late in (2, 1):
                 arrive(Publication(channel, b"%d" % (late + 1), {"replay": {"id": ids[late]}}))
-            ids.append(await bench.app.history.append(channel, b"4"))
+            ids.append((await bench.app.history.append(channel, b"4")).id)
             arrive(Publication(channel, b"4", {"replay": {"id": ids[3]}}))
             arrive(Publication(channel, b"1", {"replay": {"id": ids[0]}}))
             await bench.settle()
