@@ -31,6 +31,7 @@ from bayeux_server.server.session import ServerSession
 from channels.presence.messages import Leave, ReleaseLock, read_message
 from channels.presence.model import PresenceState
 from extensions.presence.connections import GAP_S, Connections
+from extensions.presence.gate import gate_of
 from extensions.presence.people import person_of, presence_id
 from extensions.presence.renewals import Renewals
 from extensions.presence.service import PresenceService, Visitor
@@ -43,7 +44,7 @@ log = structlog.get_logger()
 CHANNEL: Final = "/service/presence"
 #: How often to look for what other nodes scheduled and cannot tell any more; what is due here has a timer of its own.
 SWEEP_S: Final = 1.0
-#: Beyond these a subscriber sees a gap, and asks.
+#: Read one after the other while changes go on; with an older one a subscriber sees a gap, and asks.
 _MOST_SNAPSHOTS: Final = 3
 #: What waits for stores that are away; of the oldest beyond it the leases take care.
 MAX_UNDONE: Final = 10_000
@@ -188,7 +189,9 @@ class PresenceExtension(Extension):
     def _subscribed(self, session: ServerSession, channel: ChannelId, message: Subscribe | None) -> None:
         task_id = task_of(channel)
         if task_id is not None and self.enabled(session):
-            self._spawn(session, lambda: self._send_snapshot(session, channel, task_id))
+            name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
+            gate_of(session, self._server.core.clock).close(name)
+            self._spawn(session, lambda: self._send_snapshot(session, channel, name, task_id))
 
     def _unsubscribed(self, session: ServerSession, channel: ChannelId, message: object) -> None:
         task_id, presence = task_of(channel), self.sessions.get(session)
@@ -203,17 +206,22 @@ class PresenceExtension(Extension):
         else:
             self._turns.pop(session, None)
 
-    async def _send_snapshot(self, session: ServerSession, channel: ChannelId, task_id: str) -> None:
-        """Send a snapshot; another one if a change was told meanwhile, which came before it and is not in it."""
-        name = f"/task/{task_id}/presence" if channel.is_pattern else channel.name
-        for _ in range(_MOST_SNAPSHOTS):
+    async def _send_snapshot(self, session: ServerSession, channel: ChannelId, name: str, task_id: str) -> None:
+        """Send a snapshot on the channel ``name``: one that has all changes that were kept back because of it."""
+        gate = gate_of(session, self._server.core.clock)
+        gate.close(name)  # again, for this may be long after the subscription: the stores were away
+        reads = 0
+        while True:
             snapshot = await self.service.snapshot(task_id)
             publication = Publication(self._server.core.grammar.parse(name), msgspec.json.encode(snapshot))
-            for shown, sessions in await self._divided(publication, session):
-                if session in sessions and session.is_open and channel.name in session.subscriptions:
-                    session.deliver(Delivery(shown))
-            if await self.service.version(task_id) == snapshot.version:
+            views = await self._divided(publication, session)
+            reads += 1
+            if reads == _MOST_SNAPSHOTS or not gate.is_behind(name, snapshot.version):
                 break
+        for shown, sessions in views:
+            if session in sessions and session.is_open and channel.name in session.subscriptions:
+                session.deliver(Delivery(shown))
+        gate.open(name, snapshot.version)
 
     async def _divided(self, publication: Publication, session: ServerSession) -> Sequence[View]:
         if self.views is None:

@@ -163,10 +163,6 @@ class PresenceService:
             listener(snapshot)
         return _with_locks(snapshot, await self._locks.of_task(task_id, now_s), to_ms(now_s))
 
-    async def version(self, task_id: str) -> int:
-        """Return the version of the last change that was told of who is on a task."""
-        return (await self._presence.snapshot(task_id, self._wall())).version
-
     async def tick(self) -> float | None:
         """Tell all that is due; return seconds until the next tick is, None if nothing waits."""
         for pointed in self._cursors.take_due(to_ms(self._wall())):

@@ -1,6 +1,5 @@
 """Presence on a Bayeux server: what clients send, what others hear, and what ends a presence."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.fanout import View
 from bayeux_server.server.session import ServerSession
 from channels.locks.guard import WriteIntent
-from channels.presence.events import Snapshot
 from channels.presence.model import PresenceState
 from channels.schema import check
 from extensions.presence.people import presence_id
@@ -46,31 +44,6 @@ class TestJoining:
         await world.pass_time(0.1)
         assert mike.heard_types() == ["presence.snapshot", "presence.user_joined"]
         assert sarah.heard_types() == ["presence.snapshot", "presence.user_joined"]
-
-    async def test_a_change_that_overtakes_the_snapshot_is_in_another_one(
-        self, world: World, sarah: Client, mike: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        await mike.open()
-        await world.pass_time(0.1)
-        read = world.service.snapshot
-
-        async def overtaken(task_id: str) -> Snapshot:
-            snapshot: Snapshot = await read(task_id)
-            monkeypatch.undo()
-            await mike.tell("presence.state_changed", new_state="editing")
-            await world.pass_time(0.1)
-            return snapshot
-
-        monkeypatch.setattr(world.service, "snapshot", overtaken)
-        await sarah.send("/meta/subscribe", subscription="/task/task_1")
-        async with asyncio.timeout(5):
-            while len(sarah.connection.events) < 3:
-                await world.settle()
-        changed, outdated, newest = sarah.heard()
-        assert [each["type"] for each in (changed, outdated)] == ["presence.state_changed", "presence.snapshot"]
-        assert outdated["users"][0]["state"] == "viewing"
-        assert newest["version"] == changed["version"] == outdated["version"] + 1
-        assert newest["users"][0]["state"] == "editing"
 
     async def test_a_pattern_within_a_task_gets_its_snapshot(self, mike: Client) -> None:
         await mike.send("/meta/subscribe", subscription="/task/task_1/**")
