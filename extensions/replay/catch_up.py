@@ -5,6 +5,7 @@ gets them, so reading on until nothing is left tells them too, in their place, a
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.extension import SessionExtension
 from bayeux_server.server.fanout import deliver_to
 from bayeux_server.server.session import ServerSession
+from extensions.replay.asking import Asking
 from extensions.replay.broker import PAGE, ReplayBroker
 from extensions.replay.stamp import Stamp, from_entry, with_gap
 
@@ -76,6 +78,7 @@ class CatchUp(SessionExtension):
     def __init__(self, session: ServerSession, parts: Parts) -> None:
         self._session = session
         self._parts = parts
+        self._asking = Asking(parts.history, parts.server.core.clock, parts.server.core.timers)
         self._wishes: dict[str, Wish] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         #: Channels whose live events are not queued, with the highest id that was not.
@@ -126,6 +129,7 @@ class CatchUp(SessionExtension):
         self._expect(delivery.channel)
         if name in self._telling:
             self._telling[name] = max(self._telling[name], event_id)
+            self._asking.wake()
             return None
         if event_id <= self._told.get(name, 0):
             return None
@@ -176,14 +180,11 @@ class CatchUp(SessionExtension):
         self._detach_if_idle()
 
     async def _list(self, wish: Wish) -> None:
-        try:
-            names = await self._parts.history.channels(wish.subscription, MAX_CHANNELS)
-        except OSError:
-            log.warning("replay.history_unreachable")
-            return
+        list_channels = partial(self._parts.history.channels, wish.subscription, MAX_CHANNELS)
+        names = await self._asking.ask(list_channels, lambda: wish.is_over)
         if wish.is_over:
             raise _Over
-        for name in names:
+        for name in names or ():
             if name not in self._telling and name not in self._told and name not in wish.done:
                 wish.todo[name] = 0
                 self._telling[name] = 0
@@ -215,12 +216,9 @@ class CatchUp(SessionExtension):
                 return self._telling[channel.name], False
 
     async def _read(self, wish: Wish, channel: ChannelId, last_id: int) -> Page | None:
-        """Return the next page, None if the history cannot be reached."""
-        try:
-            page = await self._parts.history.after(channel, last_id, PAGE)
-        except OSError:
-            log.warning("replay.history_unreachable")
-            page = None
+        """Return the next page, None if the history cannot be asked."""
+        read = partial(self._parts.history.after, channel, last_id, PAGE)
+        page = await self._asking.ask(read, lambda: wish.is_over)
         if wish.is_over:
             raise _Over
         return page
