@@ -1,10 +1,10 @@
 """Replay as its clients see it, on the memory history and on Redis streams."""
 
-from collections.abc import asyncio
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import AsyncIterator
 import pytest
 
 from bayeux_server.ports import Page
