@@ -43,8 +43,8 @@ class Flush:
     """All that has output waiting in this turn.
 
     Joining the frames a socket is owed is the one great saver: a further 300-byte frame in a write costs a tenth of a
-    write of its own. The other is to leave the queues out: an event for many is kept with its audience, and where
-    nothing else waits for a session at the end of the turn, the joined bytes go to its socket as they are
+    write of its own. The other is to leave the queues out: events are kept with their audience, and if that is the only
+    one in this turn, and nothing else waits for a session, the joined bytes go to its socket as they are
     (``benchmarks/README.md`` has the figures of both).
 
     Args:
@@ -91,9 +91,10 @@ class Flush:
 
     def run(self) -> None:
         """Flush all that is dirty. One that raises is logged and does not stop the others."""
-        news, self._news = self._news, []
-        for each in news:
-            self._write(each)
+        if len(self._news) == 1:
+            self._write(self._news.pop())
+        else:
+            self.settle()  # one session may be in several audiences, and is to get one write
         self._scheduled = False
         dirty, self._dirty = self._dirty, []
         for item in dirty:

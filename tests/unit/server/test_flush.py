@@ -110,6 +110,12 @@ class TestNews:
         assert [socket.written for socket in self.sockets] == [[b"12"], [b"12"]]
         assert self.observer.sent_bytes == 4
 
+    def test_events_for_several_audiences_are_joined_for_who_is_in_both(self) -> None:
+        self._announce(b"1")
+        self.flush.announce(make_delivery("/b", b"2"), self.sessions[:1])
+        self.turns.end()
+        assert [socket.written for socket in self.sockets] == [[b"pushed 12"], [b"pushed 1"]]
+
     def test_what_waited_before_goes_first(self) -> None:
         self.sessions[0].deliver(make_delivery("/b", b"0"))
         self._announce(b"1")

@@ -306,5 +306,5 @@ class TestEnding:
             await gather(client, 1)
             async with asyncio.timeout(10):  # Redis is asked once more whether that was all
                 while client.session.extensions:
-                    await asyncio.sleep(0)
+                    assert await client.events() == []
             assert client.session.dequeue_listeners == ()
