@@ -186,7 +186,8 @@ class Simulation:
         """Let the clock run, and everybody send what is theirs to send."""
         while self.clock.now_s < until_s:
             self.clock.now_s = min(until_s, self.clock.now_s + STEP_S)
-            self.server.core.timers.run_due(self.clock.now_s)
+            while self.server.core.timers.run_due(self.clock.now_s):
+                pass
             while self.load and self.load[-1][0] <= self.clock.now_s:
                 _, person, body = self.load.pop()
                 await self._send(person, body)

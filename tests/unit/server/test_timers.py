@@ -1,6 +1,6 @@
 from structlog.testing import capture_logs
 
-from bayeux_server.server.timers import Timers
+from bayeux_server.server.timers import Timer, Timers
 
 
 class TestTimers:
@@ -9,7 +9,7 @@ class TestTimers:
         self.ran: list[str] = []
         self.timers = Timers(self.armed.append)
 
-    def _at(self, when_s: float, name: str) -> object:
+    def _at(self, when_s: float, name: str) -> Timer:
         return self.timers.call_at(when_s, lambda: self.ran.append(name))
 
     def test_run_in_the_order_they_are_due(self) -> None:
@@ -46,6 +46,17 @@ class TestTimers:
         self.timers.call_at(1, lambda: self._at(1, "later"))
         self.timers.run_due(1)
         assert self.ran == ["later"]
+
+    def test_too_many_at_once_leave_the_loop_a_turn_in_between(self) -> None:
+        for number in range(250):
+            self._at(1, f"{number}")
+            self._at(1, "cancelled").cancel()
+        turns = 1
+        while self.timers.run_due(1):
+            assert self.armed[-1] <= 1
+            turns += 1
+        assert turns == 3
+        assert sorted(self.ran, key=int) == [f"{number}" for number in range(250)]
 
     def test_cancelled_ones_do_not_pile_up(self) -> None:
         for _ in range(5_000):
