@@ -171,7 +171,7 @@ def compile_() -> None:
     click.echo(f"Compiling {len(compiled.MODULES)} modules, about a minute ...")
     try:
         click.echo(f"Done: {compiled.build()}")
-    except LocalError as error:
+    except (LocalError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -13,7 +13,7 @@ class Pace:
     Args:
         min_turn_s: How far apart turns with output begin at least.
         now: Seconds of a clock that never goes back.
-        sleep: Blocks for some seconds, such as :func:`time.sleep`. The loop has nothing to do then.
+        sleep: Blocks for some seconds, such as :func:`time.sleep`; whatever else comes due waits as long.
     """
 
     def __init__(self, min_turn_s: float, now: Callable[[], float], sleep: Callable[[float], object]) -> None:

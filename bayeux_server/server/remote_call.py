@@ -135,8 +135,8 @@ async def _answer(handler: Handler, call: RemoteCall, message: Publish) -> None:
     successful = True
     try:
         result = await handler(call)
-    except CallRefusedError as error:
-        successful, result = False, error.data
+    except CallRefusedError as refusal:
+        successful, result = False, refusal.data
     except RemoteError as error:
         successful, result = False, {"error": str(error), "code": error.code, "message": error.text}
     except Exception:

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from bayeux_server import compiled
 from bayeux_server.cli import main
+from clients.python import BayeuxClient
+from clients.python.errors import CallFailedError
 from tests.conformance.world import Scenario, Target
 from tests.scenarios.test_conformance import CASES
 from tests.support.server import ALLOWED_ORIGIN, ServerProcess
@@ -43,6 +45,11 @@ class TestCompiledServer:
     @pytest.mark.parametrize(("scenario", "transport"), CASES)
     async def test_it_does_what_is_right(self, scenario: Scenario, transport: str, target: Target) -> None:
         await scenario.run(target, transport)
+
+    async def test_it_answers_a_call_that_is_refused(self, server: ServerProcess) -> None:
+        async with BayeuxClient(server.url) as client:
+            with pytest.raises(CallFailedError, match=r"^40\d:.*:\w+"):
+                await client.call("/service/presence", {"type": "presence.heartbeat", "task_id": "unknown"})
 
     def test_it_is_the_build_that_runs(self, server: ServerProcess) -> None:
         assert runs_a_build(server)
