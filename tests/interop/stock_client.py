@@ -46,8 +46,9 @@ class StockClient(ABC):
     async def command(self, name: str, *values: object) -> None:
         """Have the driver do something; it answers by reports."""
 
-    async def until(self, kind: str) -> Any:
-        """Wait for a report of a kind and return its value; events that come before it are kept."""
+    async def until(self, *kinds: str) -> Any:
+        """Wait for a report of each kind, in any order, and return the last one's value; events before it are kept."""
+        missing = set(kinds)
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 report = await self.reports.get()
@@ -56,8 +57,10 @@ class StockClient(ABC):
                     self.events.append((report["event"]["channel"], report["event"]["data"]))
                 if "gap" in report:
                     self.gaps.append(report["gap"])
-                if kind in report:
-                    return report[kind]
+                for kind in missing & report.keys():
+                    missing.remove(kind)
+                    if not missing:
+                        return report[kind]
 
     async def until_events(self, count: int) -> list[Any]:
         """Wait until that many events have come in all, and return them."""

@@ -1,11 +1,12 @@
 """A page that is loaded anew goes on with its session: CometD's reload extension, and the cookie the session needs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.interop.stock_client import page_client
+from tests.interop.stock_client import PATIENCE_S, page_client
 from tests.support.server import LocalServer, local_server
 
 if TYPE_CHECKING:
@@ -25,10 +26,14 @@ async def test_reloaded_page_goes_on_with_its_session(transport: str, server: Lo
     options = {"reload": True, "channels": [CHANNEL]}
     client = await page_client(page, server.base, "cometd", transport, server.url, **options)
     await client.command("connect")
-    await client.until("subscribed")
+    # The extension learns the transport from the first connect, which a timer sends: before it there is nothing to save.
+    await client.until("subscribed", "connected")
     [session] = server.app.server.core.sessions
     await client.command("leave")
     await client.until("left")
+    async with asyncio.timeout(PATIENCE_S):
+        while session.has_connection:  # until the server has heard of it, an event would go to the page that left
+            await asyncio.sleep(0.001)
     await server.app.server.publish(CHANNEL, "while it was away")
     await client.load()
     await client.command("connect")
