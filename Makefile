@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Container images often forbid Python to keep what it has compiled; every process here would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 # Passed on: make serve ARGS="--port 9000", make pytest ARGS="tests/unit -k wire".
 ARGS ?=
 
@@ -18,7 +20,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 WEB := clients/web/node_modules/.serving
 
-.PHONY: help venv lock serve compiled test test-fast check format format-check lint types imports pytest coverage services bench bench-care clean
+.PHONY: help venv lock serve compiled test test-server test-fast check format format-check lint types imports pytest coverage services bench bench-care clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +33,7 @@ $(BUILD): requirements/build.txt
 	@touch $@
 
 # The lock names every package with its hashes; the project itself is installed in place, without resolving anything.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 INSTALL_PROJECT = $(INSTALL) --no-deps --no-build-isolation --editable .
 
 $(RUNTIME): $(BUILD) requirements/runtime.txt setup.cfg pyproject.toml
@@ -73,8 +75,15 @@ compiled: $(DEV) ## Compile what a message passes on its way (a minute; cached o
 
 test: services check ## Install all that the tests need, run every gate and test, leave nothing running
 
-test-fast: $(DEV) $(WEB) ## The tests without browser, Kafka and compiler, on all cores
-	@$(BIN)/pytest -n auto --dist loadgroup -m "not browser and not kafka and not compiled" $(ARGS)
+# A third worker for two cores: many tests wait for processes of their own.
+QUICK = $(BIN)/pytest -n $$(( $$(nproc) * 3 / 2 )) --dist loadgroup
+SLOW = browser or kafka or compiled
+
+test-server: $(DEV) $(WEB) ## The server's tests without browser, Kafka and compiler: under a minute
+	@$(QUICK) -m "not ($(SLOW) or care or load)" $(ARGS)
+
+test-fast: $(DEV) $(WEB) ## All tests without browser, Kafka and compiler, with a fifth of the examples of each property
+	@TEST_EXAMPLES_SHARE=0.2 $(QUICK) -m "not ($(SLOW))" $(ARGS)
 
 check: format-check lint types imports pytest ## Format, lint, types, import rules, tests
 

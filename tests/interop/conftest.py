@@ -21,8 +21,8 @@ def shared_server() -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def own_server() -> Iterator[ServerProcess]:
-    """A server that the test may restart."""
-    with ServerProcess(*OVERRIDES) as server:
+    """A server that the test may restart; without the care layer, which takes longer to start than all the rest."""
+    with ServerProcess(*OVERRIDES, "extensions={acknowledge={}}") as server:
         yield server
 
 

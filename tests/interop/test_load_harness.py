@@ -18,7 +18,9 @@ from clients.load.runner import run
 from tests.support.faulty_bayeux import EveryKind, Faults, altering, deaf, none, polling_server, websocket_server
 
 SUBSCRIBERS = 5
-PLAN = Plan("", Scenario.FAN_OUT, clients=SUBSCRIBERS, publishers=1, rate=200, duration_s=1, warm_up_s=0.2, drain_s=0.3)
+PLAN = Plan(
+    "", Scenario.FAN_OUT, clients=SUBSCRIBERS, publishers=1, rate=200, duration_s=0.4, warm_up_s=0.1, drain_s=0.2
+)
 
 SERVERS: dict[Transport, Callable[[Faults], AbstractAsyncContextManager[str]]] = {
     Transport.WEBSOCKET: websocket_server,

@@ -26,7 +26,7 @@ def plan(server: ServerProcess, scenario: Scenario, transport: Transport) -> Pla
         slow_share=0.2 if scenario is Scenario.SLOW_READERS else 0.0,
         processes=2,
         warm_up_s=0,
-        duration_s=1,
+        duration_s=0.5,
         drain_s=20,
     )
 

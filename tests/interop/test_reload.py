@@ -26,13 +26,14 @@ async def test_reloaded_page_goes_on_with_its_session(transport: str, server: Lo
     options = {"reload": True, "channels": [CHANNEL]}
     client = await page_client(page, server.base, "cometd", transport, server.url, **options)
     await client.command("connect")
-    # The extension learns the transport from the first connect, which a timer sends: before it there is nothing to save.
+    # The extension learns the transport from the first connect, which a timer sends: before it nothing can be saved.
     await client.until("subscribed", "connected")
     [session] = server.app.server.core.sessions
     await client.command("leave")
     await client.until("left")
     async with asyncio.timeout(PATIENCE_S):
-        while session.has_connection:  # until the server has heard of it, an event would go to the page that left
+        # Until the server has heard of it, an event would go to the page that left.
+        while session.has_connection:  # noqa: ASYNC110 - the browser's end of it sets no event of ours
             await asyncio.sleep(0.001)
     await server.app.server.publish(CHANNEL, "while it was away")
     await client.load()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bench import Bench, BenchClient, Exchange, open_bench
+from tests.support.examples import examples
 
 STEPS = st.lists(
     st.sampled_from(
@@ -109,7 +110,7 @@ async def _begin(bench: Bench) -> Client:
 
 
 class TestAcknowledge:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=examples(300), deadline=None)
     @given(steps=STEPS)
     def test_nothing_is_lost_and_nothing_confirmed_comes_again(self, steps: list[str]) -> None:
         asyncio.run(_run(steps))

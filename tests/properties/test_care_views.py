@@ -22,6 +22,7 @@ from extensions.authorization.decisions import Decisions
 from extensions.authorization.event_types import EventTypes
 from extensions.authorization.ports import Check, CheckerUnavailableError, Watcher
 from extensions.authorization.views import CareViews
+from tests.support.examples import examples
 
 GRAMMAR = ChannelGrammar()
 USERS = ("u1", "u2", "u3", "service")
@@ -169,7 +170,7 @@ DEEDS = st.one_of(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.sampled_from(CHANNELS), EVENTS, GRANTS, st.booleans(), st.lists(DEEDS, max_size=8))
 def test_everybody_gets_the_view_that_the_rule_gives_them_now_however_warm_the_decisions_are(
     channel: str, event: dict[str, object], grants: set[Grant], warm: bool, deeds: list[Callable[[Ward], None]]

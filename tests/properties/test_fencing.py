@@ -24,6 +24,7 @@ from channels.tasks.model import Task, User
 from extensions.presence.backends.memory import MemoryLockStore
 from tests.support.care import BORN_S, MIKE, SARAH
 from tests.support.care_service import Care
+from tests.support.examples import examples
 
 FIELD = "notes"
 ACTIONS = st.lists(
@@ -164,7 +165,7 @@ def _live(actions: Sequence[tuple[str, int]]) -> list[int]:
         return asyncio.run(World(Path(folder)).live(actions))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 @given(actions=ACTIONS)
 def test_accepted_tokens_never_fall(actions: list[tuple[str, int]]) -> None:
     accepted = _live(actions)

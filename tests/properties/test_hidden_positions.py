@@ -11,6 +11,7 @@ from bayeux_server.protocol.messages import Publication
 from bayeux_server.server.fanout import View
 from bayeux_server.server.session import ServerSession
 from tests.support.bench import Message, open_bench
+from tests.support.examples import examples
 
 ALL_KEPT = -2
 SOME_TIME_US = 1_800_000_000_000_000
@@ -48,7 +49,7 @@ async def _shown(events: list[tuple[int, bool]], *, publish_hidden: bool) -> lis
         return [seen, await late.events(), await back.events(), [reply["ext"] for reply in replies]]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(EVENTS)
 def test_what_is_shown_is_the_same_whether_or_not_anything_was_hidden(events: list[tuple[int, bool]]) -> None:
     assert asyncio.run(_shown(events, publish_hidden=True)) == asyncio.run(_shown(events, publish_hidden=False))

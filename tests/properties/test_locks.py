@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from channels.locks.guard import LockMode, WriteIntent, judge
 from channels.locks.model import Attempt, Holder, LockChange, LockTimes
 from channels.locks.table import LockTable
+from tests.support.examples import examples
 
 TIMES = LockTimes()
 BORN_MS = 1_763_028_000_000
@@ -170,4 +171,4 @@ class LockMachine(RuleBasedStateMachine):
 
 
 TestLocksHold = LockMachine.TestCase
-TestLocksHold.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
+TestLocksHold.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None, derandomize=True)

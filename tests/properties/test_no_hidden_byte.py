@@ -19,6 +19,7 @@ from channels.tasks.model import User
 from extensions.careflow import CAREFLOW
 from tests.support.care_world import EAST, EVE, JOHN, MIKE, RITA, SARAH, SERVICE, CareWorld, care_world, token_of
 from tests.support.client import Client
+from tests.support.examples import examples
 from tests.support.production_logs import production_logs
 
 MARK = "Zqphi"
@@ -251,7 +252,7 @@ async def _broken(call: RemoteCall) -> object:
     raise ValueError(call.data)
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @example(operations=["update", "assign", "dead", "lock", "note"])
 @example(operations=["create", "fail"])
 @given(operations=st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=10))

@@ -12,6 +12,7 @@ from extensions.authorization.ports import Check
 from extensions.authorization.schema import Schema, packaged_schema, parse_schema
 from extensions.authorization.spicedb import SpiceDBChecker
 from extensions.authorization.spicedb_client import Connection
+from tests.support.examples import examples
 from tests.support.relations import RecordingWatcher
 from tests.support.services.spicedb import SpiceDB
 
@@ -96,7 +97,7 @@ async def _answers_of_spicedb(server: SpiceDB, schema: Schema, relations: list[R
 
 @pytest.mark.parametrize("schema", [packaged_schema(), WIDE], ids=["packaged", "wide"])
 def test_the_embedded_graph_agrees_with_spicedb(spicedb_server: SpiceDB, schema: Schema) -> None:
-    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(_relations(schema))
     def agree(relations: list[Relation]) -> None:
         graph = RelationGraph(schema, relations)

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from channels.presence.events import PresenceChange, StateChanged, Typing, UserJoined, UserLeft
 from channels.presence.model import Person, PresenceState, PresenceTimes, Touch
 from channels.presence.table import PresenceTable
+from tests.support.examples import examples
 
 TIMES = PresenceTimes()
 BORN_MS = 1_763_028_000_000
@@ -190,4 +191,6 @@ class PresenceMachine(RuleBasedStateMachine):
 
 
 TestPresenceNeverLies = PresenceMachine.TestCase
-TestPresenceNeverLies.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
+TestPresenceNeverLies.settings = settings(
+    max_examples=examples(200), stateful_step_count=40, deadline=None, derandomize=True
+)

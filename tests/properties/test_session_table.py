@@ -15,6 +15,7 @@ from bayeux_server.server.origin import Origin
 from bayeux_server.server.registry import SessionRegistry
 from bayeux_server.server.session import Hold, ServerSession
 from tests.support.core import FakePipe, Turns, make_core
+from tests.support.examples import examples
 from tests.support.manual_clock import ManualClock
 
 HOLD_S = 25.0
@@ -213,4 +214,4 @@ class SessionTable(RuleBasedStateMachine):
 
 
 TestSessionTable = SessionTable.TestCase
-TestSessionTable.settings = settings(max_examples=100, stateful_step_count=40)
+TestSessionTable.settings = settings(max_examples=examples(100), stateful_step_count=40)

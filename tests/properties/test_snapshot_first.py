@@ -17,6 +17,7 @@ from bayeux_server.server.fanout import View
 from bayeux_server.server.session import ServerSession
 from channels.presence.events import Snapshot
 from extensions.presence.gate import Gate
+from tests.support.examples import examples
 from tests.unit.extensions.presence.world import Client, World
 
 TASK = "task_1"
@@ -164,7 +165,7 @@ def _pages(client: Client) -> list[Page]:
     return list(pages.values())
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(deeds=DEEDS, pauses=PAUSES)
 def test_a_snapshot_comes_first_and_then_changes_with_rising_versions(
     deeds: list[tuple[str, int, int]], pauses: list[int]

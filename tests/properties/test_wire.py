@@ -20,6 +20,7 @@ from bayeux_server.protocol.channel_id import ChannelGrammar, ChannelId
 from bayeux_server.protocol.messages import Malformed, Publish, Reply
 from bayeux_server.protocol.msgpack_wire import from_json, to_json
 from bayeux_server.protocol.wire import Reader, depth_of, write
+from tests.support.examples import examples
 from tests.support.manual_clock import ManualClock
 from tests.support.server import LocalServer, local_server
 
@@ -251,7 +252,7 @@ class TestArbitraryBytes:
             server = runner.run(context.__aenter__())
             http = runner.run(_http())
 
-            @settings(max_examples=40)
+            @settings(max_examples=examples(40))
             @given(bodies)
             def check(body: bytes) -> None:
                 runner.run(feed(server, http, body))

@@ -156,6 +156,10 @@ class EventSourcePeer(LongPollingPeer):
             self._stream.close()
 
 
+#: A server that waits for something else does not answer a close before that; a test need not wait ten seconds for it.
+_CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)
+
+
 class WebSocketPeer(Peer):
     """Sends frames.
 
@@ -177,7 +181,7 @@ class WebSocketPeer(Peer):
     async def open(self) -> aiohttp.ClientWebSocketResponse:
         """Open the socket, once."""
         if self.socket is None:
-            self.socket = await self.http.ws_connect(self.url, headers=self.headers)
+            self.socket = await self.http.ws_connect(self.url, headers=self.headers, timeout=_CLOSING)
             self._reading = asyncio.create_task(self._read(self.socket))
         return self.socket
 

@@ -21,6 +21,7 @@ from bayeux_server.server.extension import Extension
 from bayeux_server.server.identity import Identity
 from bayeux_server.server.session import ServerSession
 from tests.support.client import PATIENCE_S
+from tests.support.examples import examples
 from tests.support.manual_clock import ManualClock
 from tests.support.server import make_settings
 from tests.support.services.redis import Redis
@@ -266,7 +267,7 @@ class TestOpenApi:
         operation = schemathesis.openapi.from_dict(document)["/api/publish"]["POST"]
         keys = itertools.count()
 
-        @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples(50), deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case: Case[Any]) -> None:
             if case.headers.get("Idempotency-Key"):

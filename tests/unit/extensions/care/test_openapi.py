@@ -15,6 +15,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from extensions.care.http import CALLS, Call
 from tests.support.care_world import EAST, JOHN, SARAH, care_world, token_of
+from tests.support.examples import examples
 
 _CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -98,7 +99,7 @@ def test_the_server_does_what_the_document_says(
     positive = mode is schemathesis.GenerationMode.POSITIVE
 
     @settings(
-        max_examples=_EXAMPLES,
+        max_examples=examples(_EXAMPLES),
         deadline=None,
         database=None,
         derandomize=True,

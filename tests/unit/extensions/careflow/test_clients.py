@@ -40,7 +40,7 @@ class TestConnect:
     @every_kind
     def test_tries_at_a_broker_that_hangs_pile_nothing_up(self, kind: type, hanging: int) -> None:
         before = left_over()
-        for _ in range(10):
+        for _ in range(3):
             fail_to_connect(kind, hanging)
         assert left_over() == before
 
