@@ -10,15 +10,16 @@ const $ = (id) => document.getElementById(id);
 const subscriptions = new Map();
 let adapter = null;
 
+// Until the libraries are there nothing can be chosen: a choice made earlier would be lost.
 function offerLibraries() {
   const libraries = Object.keys(TRANSPORTS);
   $("library").replaceChildren(...libraries.map((name) => new Option(name)));
   if (!libraries.length) {
     showState("broken", "the client libraries are not installed: npm ci in clients/web");
-    $("connect").disabled = true;
     return;
   }
   offerTransports();
+  $("connect").disabled = false;
 }
 
 async function offerPeople() {
