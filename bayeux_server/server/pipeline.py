@@ -187,8 +187,10 @@ class Pipeline:
             reply.extend("reason", reason)
 
     def _connect(self, message: Connect, session: ServerSession, batch: Batch, reply: Reply) -> Hold | None:
+        late = batch.late  # the batch itself knows the hold, whose answer this is, and is to go with its request
+
         def answer(deliveries: list[Delivery], reconnect: str) -> None:
-            self._answer_late(message, session, reply, deliveries, reconnect, batch.late)
+            self._answer_late(message, session, reply, deliveries, reconnect, late)
 
         result = self.connect.process(session, message, batch.origin, answer, alone=batch.alone)
         if isinstance(result, Hold):

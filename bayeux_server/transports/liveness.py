@@ -80,6 +80,8 @@ class Liveness:
         """Look no more: the connection is gone."""
         self._idle_timer.cancel()
         self._ping_timer.cancel()
+        # They are the connection's, whose we are: what refers to itself waits for the garbage collector.
+        self._is_needed, self._on_idle = _is_not, _do_nothing
         if self._heard is not None and not self._heard.done():
             self._heard.set_result(None)
 
@@ -118,3 +120,11 @@ class Liveness:
             self._transport.abort()
         else:
             self._ping()  # we do not listen, so its silence says nothing
+
+
+def _is_not() -> bool:
+    return False
+
+
+def _do_nothing() -> None:
+    return

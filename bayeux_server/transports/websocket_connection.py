@@ -320,7 +320,10 @@ class WebSocketConnection(asyncio.Protocol):
         if self._stall_timer is not None:
             self._stall_timer.cancel()
         self._detach_all()
-        del self.reader  # it calls us: what refers to itself waits for the garbage collector
+        # They refer to us, and what refers to itself waits for the garbage collector.
+        del self.reader
+        if self._work is None:
+            self._origin.pipe = self._origin.socket = None
 
     def _detach_all(self) -> None:
         for session, hold in self._sessions.items():

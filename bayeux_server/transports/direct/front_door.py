@@ -289,6 +289,7 @@ class FrontDoor(asyncio.Protocol):
     def _leave(self) -> None:
         self._doors.discard(self)
         self._timer.cancel()
+        self._reader.close()
 
     def _watch(self) -> Timer:
         return self._context.server.core.timers.call_at(self._last_heard_s + KEEP_ALIVE_S, self._check_idleness)

@@ -86,6 +86,10 @@ class RequestReader:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
 
+    def close(self) -> None:
+        """Read no more. The parser calls us: what refers to itself waits for the garbage collector."""
+        del self._parser
+
     def read(self, data: bytes) -> PlainRequest | None:
         """Return the request that ``data`` is, neither less nor more. None if it is not plain; read no more then."""
         self._is_plain, self._complete = True, False
