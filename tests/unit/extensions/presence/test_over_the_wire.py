@@ -151,9 +151,13 @@ class TestOverTheWire:
 
 class TestInRedis:
     async def test_two_servers_share_presence_and_locks(self, redis_url: str, http: aiohttp.ClientSession) -> None:
-        """Each server tells its own subscribers here: what is shared is who is there, not the broker."""
+        """Whichever server looks first tells what one of them found: the broker is shared as the stores are."""
         presence = {"store": "redis", "redis_url": redis_url, "window_ms": 0}
-        sections = {**SECTIONS, "extensions": {**SECTIONS["extensions"], "presence": presence}}
+        sections = {
+            **SECTIONS,
+            "backend": {"broker": "redis", "redis_url": redis_url},
+            "extensions": {**SECTIONS["extensions"], "presence": presence},
+        }
         async with local_server(sections) as one, local_server(sections) as other:
             sarah, mike = Page(http, one, "websocket"), Page(http, other, "websocket")
             await sarah.open("cc_456", "Sarah Johnson")
@@ -167,5 +171,7 @@ class TestInRedis:
             snapshot = await mike.hears()
             assert [(user["user_id"], user["locked_fields"]) for user in snapshot["users"]] == [("cc_456", ["notes"])]
             assert snapshot["locks"][0]["user_name"] == "Sarah Johnson"
+            while (await sarah.hears())["type"] != "presence.user_joined":
+                pass
             for page in (sarah, mike):
                 await page.client.peer.close()
