@@ -22,13 +22,13 @@ class WriteIntent(Struct, frozen=True):
     """A write that is about to happen.
 
     Attributes:
-        fields: The fields it changes.
+        fields: The fields it changes; None for the whole task, such as to withdraw it.
         user_id: Who writes, as verified.
         tokens: Fencing tokens the writer shows, by field; a field without one is judged by its holder alone.
     """
 
     task_id: str
-    fields: frozenset[str]
+    fields: frozenset[str] | None
     user_id: str
     tokens: Mapping[str, int] = {}
 
@@ -95,7 +95,8 @@ def judge(locks: Mapping[str, FieldLock], intent: WriteIntent, mode: LockMode, n
     away for longer than the lease, or was taken over from, is refused as soon as anybody else got the lock, also after
     that lock has ended; and a token nobody remembers is refused.
     """
-    objections = (_objection(name, locks.get(name), intent, now_ms) for name in sorted(intent.fields))
+    names = locks if intent.fields is None else intent.fields
+    objections = (_objection(name, locks.get(name), intent, now_ms) for name in sorted(names))
     return Verdict(mode, tuple(each for each in objections if each is not None))
 
 

@@ -158,7 +158,10 @@ class TaskChanging:
         return await self._change(caller, change, Once("task.complete", caller, body, key))
 
     async def delete(self, caller: Caller, body: Mapping[str, Any], key: str | None) -> Reply:
-        """Withdraw a task (``body.task.delete``). Its versions stay; nobody finds it any more."""
+        """Withdraw a task (``body.task.delete``). Its versions stay; nobody finds it any more.
+
+        Somebody else's lock on any field refuses it: what they are writing would be lost.
+        """
         change = Change(
             task_id=body["task_id"],
             apply=lambda task, at: deleted(task, by=caller.user, at=at),
@@ -188,7 +191,8 @@ class TaskChanging:
         except TransitionError as error:
             raise InvalidTransitionError(str(error)) from error
         fields = changed_fields(task, after)
-        warnings = await self._check_locks(caller, change, fields)
+        withdrawn = after.status is TaskStatus.DELETED
+        warnings = await self._check_locks(caller, change, None if withdrawn else fields) if fields else ()
         resolved = await self._resolved(caller, change, at)
         reply = once.reply(200, after, at)
         if after.version == task.version:
@@ -224,12 +228,14 @@ class TaskChanging:
         return task, view
 
     async def _check_locks(
-        self, caller: Caller, change: Change, fields: tuple[str, ...]
+        self, caller: Caller, change: Change, fields: tuple[str, ...] | None
     ) -> Sequence[Mapping[str, str]]:
-        """Return what the writer is to be warned of: locks of others, where they do not refuse the write."""
-        if not fields:
-            return ()
-        intent = WriteIntent(change.task_id, frozenset(fields), caller.user.user_id, change.tokens)
+        """Return what the writer is to be warned of: locks of others, where they do not refuse the write.
+
+        No ``fields`` stand for the whole task.
+        """
+        written = None if fields is None else frozenset(fields)
+        intent = WriteIntent(change.task_id, written, caller.user.user_id, change.tokens)
         verdict = await self._locks.check(intent)
         if not verdict.allowed:
             raise LockedError(verdict.body(change.task_id))

@@ -38,6 +38,12 @@ class TestJudging:
             "holder": {"user_id": "cc_456", "user_name": "Sarah Johnson"},
         }
 
+    def test_the_whole_task_is_refused_to_all_but_the_holder_of_any_field(self) -> None:
+        locks = {"notes": HELD, "status": ENDED}
+        verdict = judge(locks, WriteIntent("task_1", None, "cc_789"), LockMode.ENFORCED, NOW_MS)
+        assert [(each.field_name, each.user_id) for each in verdict.objections] == [("notes", "cc_456")]
+        assert judge(locks, WriteIntent("task_1", None, "cc_456"), LockMode.ENFORCED, NOW_MS).allowed
+
     def test_anothers_token_does_not_help(self) -> None:
         assert not judge({"notes": HELD}, intent("cc_789", "notes", notes=7), LockMode.ENFORCED, NOW_MS).allowed
 

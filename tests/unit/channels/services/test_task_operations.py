@@ -231,6 +231,14 @@ class TestAssignCompleteDelete:
         assert care.recorder.intents[0].tokens == {field_name: 4}
         assert (await care.call("task.get", SARAH, {"task_id": task_id})).version == 1
 
+    async def test_a_task_is_not_deleted_under_the_hands_of_who_edits_it(self, care: Care) -> None:
+        task_id = await care.task()
+        care.recorder.verdict = Verdict(LockMode.ENFORCED, (Objection("notes", "held", "cc_789", "Mike Chen"),))
+        reply = await care.call("task.delete", SARAH, {"task_id": task_id})
+        assert (reply.status, reply.body["error"]) == (409, "LOCKED")
+        assert care.recorder.intents[0].fields is None
+        assert (await care.call("task.get", SARAH, {"task_id": task_id})).version == 1
+
     async def test_a_completed_task_is_not_completed_again(self, care: Care) -> None:
         task_id = await care.task()
         await care.call("task.complete", SARAH, {"task_id": task_id})
