@@ -129,7 +129,7 @@ async def node_client(library: str, transport: str, url: str, **options: object)
         assert process.stdin is not None
         process.stdin.close()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await process.wait()
         except TimeoutError:
             process.kill()

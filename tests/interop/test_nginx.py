@@ -201,6 +201,6 @@ async def _delivers(proxied: Proxied, peer: Peer) -> None:
 
 async def _until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until something has happened on another connection; nothing tells of it here."""
-    async with asyncio.timeout(8.0):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what happens in nginx sets no event of ours
             await asyncio.sleep(0.001)

@@ -13,7 +13,7 @@ from bayeux_server.transports.websocket_connection import WebSocketConnection
 from tests.conformance.world import Target, World
 from tests.support.server import local_server
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 KINDS = (Batch, FrontDoor, ServerSession, WebSocketConnection)

@@ -32,7 +32,7 @@ from tests.support.services.service import free_port
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey
 
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 KEEPING: dict[str, Any] = {"extensions": {"acknowledge": {}, "replay": {}}}
 WAYS = [("websocket", "json"), ("websocket", "msgpack"), ("long-polling", "json")]
 

@@ -19,7 +19,7 @@ from tests.support.server import make_settings
 
 Message = dict[str, Any]
 
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 
 
 class Exchange:

@@ -13,7 +13,7 @@ import aiohttp
 
 Message = dict[str, Any]
 
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 _JSONP = re.compile(r"(?:/\*\*/)?([\w$.]+)\((.*)\);?", re.DOTALL)
 
 

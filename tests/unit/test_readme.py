@@ -53,7 +53,7 @@ class TestReadme:
         assert call == "asyncio.run(main())\n"
         names: dict[str, object] = {}
         exec(compile(definitions, "README.md", "exec"), names)
-        async with local_server() as server, asyncio.timeout(8.0):
+        async with local_server() as server, asyncio.timeout(20):
             run = names["main"]
             assert callable(run)
             await run(server.url)

@@ -61,7 +61,7 @@ class Page:
     async def call(self, channel: str, data: object) -> dict[str, Any]:
         """Call a service; return its answer."""
         await self._world.send({"channel": channel, "clientId": self._client_id, "id": "call", "data": data})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 for reply in await self._world.send(self._connect):
                     if reply["channel"] == channel:
@@ -69,7 +69,7 @@ class Page:
 
     async def events(self, *, wait: bool = False) -> list[dict[str, Any]]:
         """Connect once, and return what waited; with ``wait``, what comes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             replies = await self._world.send(self._connect if wait else {**self._connect, "advice": {"timeout": 0}})
         return [reply["data"] for reply in replies if "data" in reply]
 
@@ -103,7 +103,7 @@ class World:
         """Take relations out, and return once that was enforced against somebody."""
         self._enforced.clear()
         await self.relations.write(delete(*relations))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self._enforced.wait()
 
     async def send(self, *messages: Mapping[str, Any]) -> list[dict[str, Any]]:

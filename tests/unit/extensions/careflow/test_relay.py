@@ -182,7 +182,7 @@ class TestRelay:
         if others_are_taken:
             await commit_task(store, "task_2")
         relay.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await bus.asked.wait()
             await commit_task(store, "task_3")
             while len([event_id for event_id in screen.shown if "task_3" in event_id]) < 2:
@@ -190,7 +190,7 @@ class TestRelay:
                 await screen.showed.wait()
         assert len(screen.shown) == len(set(screen.shown))
         bus.stuck = set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await store.backlog()).count:
                 await store.signals.outbox.wait(store.signals.outbox.count, 0.01)
         await relay.stop()
@@ -204,7 +204,7 @@ class TestRelay:
         await commit_task(store, "task_1", edits=3)
         await commit_task(store, "task_2", edits=3)
         bus.refused = set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await store.backlog()).count:
                 await store.signals.outbox.wait(store.signals.outbox.count, 0.01)
         await relay.stop()

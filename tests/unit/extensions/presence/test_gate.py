@@ -51,7 +51,7 @@ def changes(world: World, client: Client, kind: str, task_id: str = "task_1", **
 async def subscribe(client: Client, channel: str = "/task/task_1") -> None:
     """Subscribe, and wait for what comes of it."""
     await client.send("/meta/subscribe", subscription=channel)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while client.world.extension._tasks:
             await client.world.settle()
 

@@ -304,7 +304,7 @@ class TestEnding:
             client = await bench.client()
             await client.subscribe("/a", ext={"replay": {"/a": ALL_KEPT}})
             await gather(client, 1)
-            async with asyncio.timeout(10):  # Redis is asked once more whether that was all
+            async with asyncio.timeout(30):  # Redis is asked once more whether that was all
                 while client.session.extensions:
                     assert await client.events() == []
             assert client.session.dequeue_listeners == ()
