@@ -34,7 +34,7 @@ def _install_kafka() -> object:
 # twice, and what installs the service.
 _SERVICES: dict[str, tuple[str, Callable[[], object]]] = {
     "chromium": ("browser", chromium.install),
-    "kafka_broker": ("kafka", _install_kafka),
+    "kafka_server": ("kafka", _install_kafka),
     "redis_server": ("redis", redis.install),
     "postgres_server": ("postgres", postgres.install),
     "spicedb_server": ("spicedb", spicedb.install),
@@ -44,7 +44,7 @@ _SERVICES: dict[str, tuple[str, Callable[[], object]]] = {
 # A fixture's parameter that stands for services, which the fixture asks for when it runs.
 _BY_PARAMETER = {
     "redis": {"redis_server"},
-    "services": {"redis_server", "kafka_broker", "postgres_server", "spicedb_server"},
+    "services": {"redis_server", "kafka_server", "postgres_server", "spicedb_server"},
 }
 # What stands on the server, by where its tests are, so that the server's own can run without (`make test-server`).
 _UPPER_LAYERS = {
@@ -61,7 +61,7 @@ _UPPER_LAYERS = {
     "load": ("unit/clients/load/", "unit/benchmarks/", "interop/test_load"),
 }
 # Services too heavy to start in each worker of a parallel run: their tests share one worker.
-_HEAVY = {"chromium", "kafka_broker", "postgres_server", "spicedb_server"}
+_HEAVY = {"chromium", "kafka_server", "postgres_server", "spicedb_server"}
 
 
 def pytest_configure() -> None:

@@ -29,8 +29,8 @@ NOTIFICATIONS = f"/notifications/{MIKE.user_id}"
 
 
 @pytest.fixture(scope="module")
-def careflow(kafka_broker: "Kafka") -> CareflowConfig:
-    return kafka_config(kafka_broker.bootstrap_servers, f"t{token_hex(6)}")
+def careflow(kafka_server: "Kafka") -> CareflowConfig:
+    return kafka_config(kafka_server.bootstrap_servers, f"t{token_hex(6)}")
 
 
 @pytest.fixture(scope="module")

@@ -38,12 +38,19 @@ def redis_url(redis_server: Redis) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker() -> "Iterator[Kafka]":
-    """One Kafka broker for the session. Topics last as long as it does: tests name theirs apart."""
+def kafka_server() -> "Iterator[Kafka]":
+    """One Kafka broker for the session."""
     from tests.support.services.kafka import Kafka
 
     with Kafka() as broker:
         yield broker
+
+
+@pytest.fixture
+def kafka_broker(kafka_server: "Kafka") -> "Kafka":
+    """A Kafka broker without topics. Groups outlast a test: name them apart."""
+    kafka_server.clear()
+    return kafka_server
 
 
 @pytest.fixture(scope="session")

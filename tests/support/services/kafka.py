@@ -95,6 +95,15 @@ class Kafka(Service):
         finally:
             admin.close()
 
+    def clear(self) -> None:
+        """Delete all topics: consumers by pattern ask for every one of them, again and again."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        try:
+            # One that was deleted a moment ago may still be listed.
+            admin.delete_topics([name for name in admin.list_topics() if name[:2] != "__"], raise_errors=False)
+        finally:
+            admin.close()
+
     def prepare(self) -> None:
         """Write the configuration and, the first time, format the storage."""
         properties = self.folder / "server.properties"
