@@ -79,7 +79,7 @@ test: services check ## Install all that the tests need, run every gate and test
 QUICK = $(BIN)/pytest -n $$(( $$(nproc) * 3 / 2 )) --dist loadgroup
 SLOW = browser or kafka or compiled
 
-test-server: $(DEV) $(WEB) ## The server's tests without browser, Kafka and compiler: under a minute
+test-server: $(DEV) $(WEB) ## The server's tests without browser, Kafka and compiler: about a minute
 	@$(QUICK) -m "not ($(SLOW) or care or load)" $(ARGS)
 
 test-fast: $(DEV) $(WEB) ## All tests without browser, Kafka and compiler, with a fifth of the examples of each property
