@@ -282,7 +282,6 @@ def _wire(settings: Settings) -> WireSettings:
         ping_interval_s=settings.connect.ping_interval_ms / 1_000,
         idle_socket_timeout_s=limits.idle_socket_timeout_ms / 1_000,
         write_timeout_s=limits.write_timeout_ms / 1_000,
-        send_buffer_bytes=limits.send_buffer_bytes,
         max_sockets=limits.max_sockets,
         max_sockets_per_address=limits.max_sockets_per_address,
         cross_site_cookie=settings.security.cross_site_cookie,

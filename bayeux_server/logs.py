@@ -18,8 +18,13 @@ from bayeux_server.settings import LogSettings
 log = structlog.get_logger()
 
 
-def configure(settings: LogSettings) -> None:
-    """Set up logging for the process, the standard library's loggers included."""
+def configure(settings: LogSettings, *, for_good: bool = True) -> None:
+    """Set up logging for the process, the standard library's loggers included.
+
+    Args:
+        for_good: Whether loggers may keep what they were set up with: to put one together costs more than the line that
+            a level then suppresses.
+    """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[structlog.typing.Processor] = [
@@ -35,7 +40,7 @@ def configure(settings: LogSettings) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=for_good,
     )
     handler = logging.StreamHandler(sys.stderr)
     # Others' messages without what is put into them: those are values too.

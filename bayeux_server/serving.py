@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import structlog
 import uvloop
@@ -23,8 +24,9 @@ from bayeux_server.transports.direct.site import DoorSite
 log = structlog.get_logger()
 
 BACKLOG = 2_048
-#: Sessions and their queues are freed by counting references; cycles are rare, and need not be looked for often.
-GC_THRESHOLDS = (50_000, 20, 50)
+#: Sessions and their queues are freed by counting references, and cycles are rare: all of the memory need not be looked
+#: through often. What is new is, in small portions, for everybody waits meanwhile (``benchmarks/README.md``).
+GC_THRESHOLDS = (2_000, 10, 200)
 
 
 @asynccontextmanager
@@ -38,13 +40,11 @@ async def listening(app: BayeuxApp, host: str, port: int) -> AsyncIterator[str]:
     doorway: Doorway | None = None
     try:
         await runner.setup()
-        site: web.BaseSite
-        if app.settings.server.short_road and runner.server is not None:
-            doorway = Doorway(app.context, app.settings.server.mount, runner.server, app.requests)
-            site = DoorSite(runner, doorway, host, port, backlog=BACKLOG)
-        else:
-            site = web.TCPSite(runner, host, port, backlog=BACKLOG)
-        await site.start()
+        door: Callable[[], asyncio.Protocol] = cast(web.Server, runner.server)  # it is set up
+        if app.settings.server.short_road:
+            door = doorway = Doorway(app.context, app.settings.server.mount, door, app.requests)
+        send_buffer_bytes = app.settings.limits.send_buffer_bytes
+        await DoorSite(runner, door, host, port, backlog=BACKLOG, send_buffer_bytes=send_buffer_bytes).start()
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

@@ -1,13 +1,13 @@
 """The life of a session, as a table."""
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 
 from bayeux_server.errors import LocalError
 
 
-class State(Enum):
+class State(StrEnum):
     """Where a session stands."""
 
     NEW = "new"
@@ -16,7 +16,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Event(Enum):
+class Event(StrEnum):
     """What can happen to a session."""
 
     HANDSHAKE = "handshake"

@@ -60,19 +60,22 @@ class Pipeline:
 
     async def process(self, messages: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Outcome:
         """Process the messages of one request or frame. See :meth:`steps`."""
-        return await complete(self.steps(messages, origin, late))
+        outcome = Outcome([], [])
+        await complete(self.steps(messages, origin, late, outcome))
+        return outcome
 
-    def steps(self, messages: Sequence[Incoming], origin: Origin, late: LateAnswer) -> Steps[Outcome]:
+    def steps(self, messages: Sequence[Incoming], origin: Origin, late: LateAnswer, outcome: Outcome) -> Steps[None]:
         """Process the messages of one request or frame, waiting only where a policy or an extension does.
 
         Args:
             late: Called with the answer of a connect that was held.
+            outcome: What it leads to is put there.
 
         Raises:
             Overloaded: If there is no room for a session now.
         """
         started_s = self._core.clock.now()
-        batch = Batch(origin, late, len(messages) == 1, Outcome([], []))
+        batch = Batch(origin, late, len(messages) == 1, outcome)
         handshake = None if batch.alone else next(filter(_shakes_hands, messages), None)
         for message in messages:
             if handshake is None or message is handshake:
@@ -80,9 +83,8 @@ class Pipeline:
             else:
                 reply = self._tell_to_shake_hands_first(message)
             if reply is not None:
-                batch.outcome.replies.append(reply)
+                outcome.replies.append(reply)
         self._core.observer.processed(self._core.clock.now() - started_s)
-        return batch.outcome
 
     def _tell_to_shake_hands_first(self, message: Incoming) -> Reply:
         """Refuse what comes with a handshake: its session is not there yet. One request makes one session."""

@@ -1,6 +1,6 @@
 """One client's session: its queue, and the ways out of it."""
 
-import secrets
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,7 +76,7 @@ class ServerSession:
     )
 
     def __init__(self, flush: Flush, limits: Limits, *, address: str, transport: str) -> None:
-        self.id = secrets.token_hex(ID_BYTES)
+        self.id = os.urandom(ID_BYTES).hex()
         self.identity: Identity | None = None
         self.address = address
         self.transport = transport
@@ -133,7 +133,7 @@ class ServerSession:
     @property
     def is_open(self) -> bool:
         """Whether the session lives: after its handshake, before its end."""
-        return self.state in (State.WAITING, State.HOLDING)
+        return self.state is State.WAITING or self.state is State.HOLDING
 
     @property
     def has_connection(self) -> bool:

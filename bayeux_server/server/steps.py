@@ -2,8 +2,9 @@
 
 A coroutine needs a task to run in, and a task costs more than most messages do. Steps are a generator instead: it
 yields each thing that has to be waited for, which is seldom any, and is sent what came of it. Who may wait awaits
-:func:`complete`; who is called by the event loop itself takes the steps with :func:`next`, and makes a task only for
-what is left when that yields something.
+:func:`complete`; who is called by the event loop itself takes the steps with ``next(steps, None)``, and makes a task
+only for what is left when that yields something. What comes of such steps is left in an object given to them: to return
+it would raise an exception, which costs a microsecond and more.
 """
 
 from collections.abc import Awaitable, Generator

@@ -28,7 +28,6 @@ class WireSettings(msgspec.Struct, frozen=True):
         ping_interval_s: Between protocol pings; a pong must come within half of it.
         idle_socket_timeout_s: How long a WebSocket without a session stays.
         write_timeout_s: How long a peer may take nothing of what is written to it.
-        send_buffer_bytes: The kernel's send buffer per WebSocket; what a slow reader may hold there.
         max_sockets: WebSockets and event streams open at once.
         max_sockets_per_address: The same of one address.
         cross_site_cookie: Make the browser cookie usable from pages on other sites (needs HTTPS).
@@ -39,7 +38,6 @@ class WireSettings(msgspec.Struct, frozen=True):
     ping_interval_s: float = 25.0
     idle_socket_timeout_s: float = 120.0
     write_timeout_s: float = 30.0
-    send_buffer_bytes: int = 131_072
     max_sockets: int = 100_000
     max_sockets_per_address: int = 10_000
     cross_site_cookie: bool = False

@@ -1,9 +1,7 @@
 """One WebSocket: events are pushed, the held connect is the heartbeat."""
 
 import asyncio
-import contextlib
 import contextvars
-import socket
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -98,14 +96,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._liveness = Liveness(
             self._server.core, context.settings, transport, is_needed=self._is_needed, on_idle=self._on_idle
         )
-        self._bound_kernel_buffer()
         context.sockets.add(self, origin.address)
-
-    def _bound_kernel_buffer(self) -> None:
-        raw = self._transport.get_extra_info("socket")
-        if raw is not None and self._context.settings.send_buffer_bytes:
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._context.settings.send_buffer_bytes)
 
     # ---- in
 
@@ -141,19 +132,21 @@ class WebSocketConnection(asyncio.Protocol):
             text = to_json(body) if self._packed else body
             if not text or text.isspace():
                 return
-            steps = self._server.pipeline.steps(self._server.reader.read(text), self._origin, self._answer_late)
-            awaited = next(steps)
-        except StopIteration as end:
-            self._processed(end.value)
+            outcome, messages = Outcome([], []), self._server.reader.read(text)
+            steps = self._server.pipeline.steps(messages, self._origin, self._answer_late, outcome)
+            awaited = next(steps, None)
+            if awaited is None:
+                self._processed(outcome)
+            else:
+                self._work = asyncio.get_running_loop().create_task(self._go_on(steps, awaited, outcome))
+                self._read_on_if_ready()
         except (BodyError, Overloaded) as error:
             self._refuse(error)
-        else:
-            self._work = asyncio.get_running_loop().create_task(self._go_on(steps, awaited))
-            self._read_on_if_ready()
 
-    async def _go_on(self, steps: Steps[Outcome], awaited: Awaitable[Any]) -> None:
+    async def _go_on(self, steps: Steps[None], awaited: Awaitable[Any], outcome: Outcome) -> None:
         try:
-            self._processed(await complete(steps, awaited))
+            await complete(steps, awaited)
+            self._processed(outcome)
         except (BodyError, Overloaded) as error:
             self._refuse(error)
         finally:

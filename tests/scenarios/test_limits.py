@@ -12,6 +12,7 @@ from bayeux_server.protocol.channel_id import ChannelId
 from bayeux_server.server.authorizer import AllowAll
 from bayeux_server.server.delivery import Delivery
 from bayeux_server.server.session import ServerSession
+from bayeux_server.transports.websocket_connection import WebSocketConnection
 from tests.conformance.http import SHAKE
 from tests.conformance.world import ALL, World
 from tests.scenarios.conftest import Metric, Scene
@@ -228,6 +229,19 @@ class TestQueues:
 
 
 class TestSlowReader:
+    @pytest.mark.parametrize("short_road", [True, False])
+    async def test_kernel_holds_no_more_for_a_connection_than_the_setting_says(
+        self, scene: Scene, short_road: bool
+    ) -> None:
+        limits = {"send_buffer_bytes": 40_000}
+        async with scene("websocket", limits=limits, server={"short_road": short_road}) as (server, world):
+            await world.session()
+            [connection] = server.app.context.sockets
+            assert isinstance(connection, WebSocketConnection)
+            accepted = connection._transport.get_extra_info("socket")
+            held_bytes = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            assert held_bytes in (40_000, 80_000)  # Linux doubles it, for what it needs itself
+
     async def test_socket_that_takes_nothing_is_dropped_and_its_session_kept(
         self, scene: Scene, metric: Metric
     ) -> None:

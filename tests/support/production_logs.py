@@ -16,7 +16,7 @@ def production_logs(settings: LogSettings | None = None) -> Iterator[None]:
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = list(root.handlers), root.level
     root.handlers.clear()  # what is there when logging is set up is closed, and pytest needs its handlers again
-    logs.configure(settings or LogSettings(format="json"))
+    logs.configure(settings or LogSettings(format="json"), for_good=False)
     try:
         yield
     finally:

@@ -50,7 +50,7 @@ class HandshakeHandler:
         if not set(message.supported_connection_types) & set(self._core.connection_types):
             raise RemoteError(301, message.supported_connection_types[:10], "no_common_connection_type")
         allowed = self._core.policy.can_handshake(session, message)
-        if inspect.isawaitable(allowed):
+        if allowed is not True and inspect.isawaitable(allowed):
             allowed = yield allowed
         if not allowed:
             raise RemoteError(403, (), "handshake_denied")

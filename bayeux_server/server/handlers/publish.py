@@ -73,7 +73,7 @@ class PublishHandler:
         authorizers = core.channels.authorizers(channel)
         if channel.kind is ChannelKind.BROADCAST and core.channels.get(channel.name) is None:
             may_create = core.policy.can_create(session, channel)
-            if inspect.isawaitable(may_create):
+            if may_create is not True and inspect.isawaitable(may_create):
                 may_create = yield may_create
             if not (may_create and authorized(authorizers, Operation.CREATE, channel, session)):
                 raise _denied(session, message, "create_denied")

@@ -60,12 +60,12 @@ class SubscribeHandler:
         existing = self._core.channels.get(name)
         if existing is None:
             may_create = self._core.policy.can_create(session, channel)
-            if inspect.isawaitable(may_create):
+            if may_create is not True and inspect.isawaitable(may_create):
                 may_create = yield may_create
             if not (may_create and self._authorized(Operation.CREATE, channel, session)):
                 raise RemoteError(403, [name], "create_denied")
         may_subscribe = self._core.policy.can_subscribe(session, channel)
-        if inspect.isawaitable(may_subscribe):
+        if may_subscribe is not True and inspect.isawaitable(may_subscribe):
             may_subscribe = yield may_subscribe
         if not (may_subscribe and self._authorized(Operation.SUBSCRIBE, channel, session)):
             raise RemoteError(403, [name], "subscribe_denied")

@@ -82,18 +82,20 @@ class Exchange:
         server.core.observer.received_bytes += len(body)
         try:
             bodies = [body] if is_json else form_messages(body.decode("utf-8", "surrogateescape"))
-            steps = server.pipeline.steps(read_batch(server.reader, bodies), self._origin, self._answer_late)
-            awaited = next(steps)
-        except StopIteration as end:
-            self._processed(end.value)
+            outcome = Outcome([], [])
+            steps = server.pipeline.steps(read_batch(server.reader, bodies), self._origin, self._answer_late, outcome)
+            awaited = next(steps, None)
+            if awaited is None:
+                self._processed(outcome)
+            else:
+                asyncio.get_running_loop().create_task(self._go_on(steps, awaited, outcome))
         except (BodyError, Overloaded) as error:
             self._refuse(error)
-        else:
-            asyncio.get_running_loop().create_task(self._go_on(steps, awaited))
 
-    async def _go_on(self, steps: Steps[Outcome], awaited: Awaitable[Any]) -> None:
+    async def _go_on(self, steps: Steps[None], awaited: Awaitable[Any], outcome: Outcome) -> None:
         try:
-            self._processed(await complete(steps, awaited))
+            await complete(steps, awaited)
+            self._processed(outcome)
         except (BodyError, Overloaded) as error:
             self._refuse(error)
 

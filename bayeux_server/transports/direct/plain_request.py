@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 import httptools
-import msgspec
 
 from bayeux_server.transports.context import BROWSER_COOKIE
 
@@ -16,7 +15,7 @@ _NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"content-encoding", b"expe
 _COOKIE: Final = re.compile(rb"(?:^|; ?)%b=([A-Za-z0-9_-]{1,64})(?=;|$)" % BROWSER_COOKIE.encode())
 
 
-class PlainRequest(msgspec.Struct):
+class PlainRequest:
     """A request that was received whole.
 
     Attributes:
@@ -25,13 +24,26 @@ class PlainRequest(msgspec.Struct):
         behind: What came behind an upgrade.
     """
 
-    head: bytes
-    method: bytes
-    path: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-    is_upgrade: bool = False
-    behind: bytes = b""
+    __slots__ = ("behind", "body", "head", "headers", "is_upgrade", "method", "path")
+
+    def __init__(
+        self,
+        head: bytes,
+        method: bytes,
+        path: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        *,
+        is_upgrade: bool,
+        behind: bytes,
+    ) -> None:
+        self.head = head
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.is_upgrade = is_upgrade
+        self.behind = behind
 
     def header(self, name: bytes) -> bytes:
         """Return the value of a header, empty if there is none."""
@@ -81,6 +93,7 @@ class PlainRequest(msgspec.Struct):
 class RequestReader:
     """Reads the requests of one connection; itself the target of the parser's callbacks."""
 
+    __deletable__ = ("_parser",)  # where it is compiled, that has to be said
     __slots__ = ("_body", "_complete", "_headers", "_is_plain", "_parser", "_path")
 
     def __init__(self) -> None:
@@ -108,7 +121,15 @@ class RequestReader:
             return None
         if self._parser.get_http_version() != "1.1":
             return None
-        return PlainRequest(head, self._parser.get_method(), self._path, self._headers, self._body, is_upgrade, behind)
+        return PlainRequest(
+            head,
+            self._parser.get_method(),
+            self._path,
+            self._headers,
+            self._body,
+            is_upgrade=is_upgrade,
+            behind=behind,
+        )
 
     # ---- called by the parser
 

@@ -1,19 +1,34 @@
 """Where connections come in."""
 
 import asyncio
+import socket
+from collections.abc import Callable
 
 from aiohttp import web
 
-from bayeux_server.transports.direct.front_door import Doorway
-
 
 class DoorSite(web.BaseSite):
-    """A TCP port of an aiohttp application whose connections come in by a doorway."""
+    """A TCP port of an aiohttp application whose connections come in by a door of our own.
 
-    def __init__(self, runner: web.AppRunner, doorway: Doorway, host: str, port: int, *, backlog: int) -> None:
+    Args:
+        door: Makes the protocol of a connection.
+        send_buffer_bytes: Of the kernel, for each connection; 0 leaves them to it.
+    """
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        door: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        *,
+        backlog: int,
+        send_buffer_bytes: int,
+    ) -> None:
         super().__init__(runner, backlog=backlog)
-        self._doorway = doorway
+        self._door = door
         self._address = (host, port)
+        self._send_buffer_bytes = send_buffer_bytes
 
     @property
     def name(self) -> str:
@@ -28,4 +43,10 @@ class DoorSite(web.BaseSite):
         """
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._doorway, *self._address, backlog=self._backlog)
+        server = await loop.create_server(self._door, *self._address, backlog=self._backlog, start_serving=False)
+        self._server = server
+        if self._send_buffer_bytes:
+            # What is accepted inherits it, which spares each connection four system calls.
+            for listener in server.sockets:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_bytes)
+        await server.start_serving()
