@@ -59,6 +59,7 @@ MODULES: Final = (
     "transports.direct.front_door",
     "transports.direct.plain_request",
     "transports.direct.responses",
+    "transports.frame_reader",
     "transports.frames",
     "transports.http",
     "transports.liveness",

@@ -9,6 +9,9 @@ from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from pathlib import Path
 
+from bayeux_server import compiled
+from bayeux_server.errors import LocalError
+
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -21,6 +24,18 @@ def cache() -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeux-server" / "peers"
     root.mkdir(parents=True, exist_ok=True)
     return root
+
+
+def ours() -> None:
+    """Compile our own server, which takes a minute after any change of its source.
+
+    Raises:
+        CannotInstall: If that cannot be done here.
+    """
+    try:
+        compiled.build()
+    except LocalError as error:
+        raise CannotInstall(f'{error}\nBENCH_SET="server.compiled=false" measures it as it is') from error
 
 
 def faye() -> Path:

@@ -48,7 +48,10 @@ class Running:
 
 
 def _ours(port: int) -> tuple[list[str], Path]:
-    extra = [flag for setting in os.environ.get("BENCH_SET", "").split() for flag in ("--set", setting)]
+    settings = os.environ.get("BENCH_SET", "").split()
+    if "server.compiled=false" not in settings:
+        installs.ours()
+    extra = [flag for setting in settings for flag in ("--set", setting)]
     program = str(Path(sys.executable).with_name("bayeux-server"))
     config = str(Path(__file__).with_name("bayeux.toml"))
     return [program, "serve", "--config", config, "--port", str(port), *extra], Path.cwd()

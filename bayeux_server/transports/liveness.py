@@ -68,7 +68,7 @@ class Liveness:
         """Return whether the peer answers a ping within a second."""
         if self._heard is None or self._heard.done():
             self._heard = asyncio.get_running_loop().create_future()
-            self._transport.write(frames.PING)
+            self._transport.write(frames.EMPTY_PING)
         try:
             async with asyncio.timeout(ALIVE_TIMEOUT_S):
                 await asyncio.shield(self._heard)
@@ -109,7 +109,7 @@ class Liveness:
         if now_s < self._last_heard_s + self._settings.ping_interval_s:
             self._ping_timer = self._ping_later()
         elif not self._transport.is_closing():
-            self._transport.write(frames.PING)
+            self._transport.write(frames.EMPTY_PING)
             self._ping_timer = self._timers.call_at(now_s + self._settings.ping_interval_s / 2, self._expect_pong)
 
     def _expect_pong(self) -> None:

@@ -47,7 +47,20 @@ def _release(request: web.Request, connection: WebSocketConnection) -> None:
     half of an idle socket's memory and a third of what a small publish costs (``benchmarks/README.md``).
     """
     http = request.protocol
-    http.set_parser(connection.reader)  # hands over what came right behind the request
+    http.set_parser(_Behind(connection))  # type: ignore[arg-type]  # it asks no more of one
     http.transport = None
     # Once its task has ended aiohttp is told what it is told of every connection that is gone.
     request.task.add_done_callback(lambda _: http.connection_lost(None))
+
+
+class _Behind:
+    """Takes what came right behind the request, for aiohttp hands that to a parser only."""
+
+    def __init__(self, connection: WebSocketConnection) -> None:
+        self._connection = connection
+
+    def feed_data(self, data: bytes) -> None:
+        self._connection.data_received(data)
+
+    def feed_eof(self) -> None:
+        """Nothing to be done: the connection hears that it is lost by itself."""

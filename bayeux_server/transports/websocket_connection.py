@@ -7,7 +7,6 @@ from collections.abc import Awaitable
 from typing import Any
 
 import structlog
-from aiohttp import WSMsgType
 
 from bayeux_server.errors import BodyError, Overloaded
 from bayeux_server.protocol.messages import Reply
@@ -22,7 +21,8 @@ from bayeux_server.server.steps import Steps, complete
 from bayeux_server.server.timers import Timer
 from bayeux_server.transports import frames
 from bayeux_server.transports.context import TransportContext
-from bayeux_server.transports.frame_reader import Frame, FrameReader
+from bayeux_server.transports.frame_reader import FrameReader
+from bayeux_server.transports.frame_sink import Frame
 from bayeux_server.transports.liveness import Liveness
 
 log = structlog.get_logger()
@@ -108,9 +108,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _on_frame(self, frame: Frame) -> None:
         kind = frame[0]
-        if kind == WSMsgType.PING:
+        if kind == frames.PING:
             self._write(frames.pong_frame(frame[1]))
-        elif kind == WSMsgType.PONG or self._transport.is_closing():
+        elif kind == frames.PONG or self._transport.is_closing():
             return  # frames behind the one it was closed for are not looked at
         elif self._work is not None or self._takes_nothing:
             self._wait_in_line(frame)
@@ -119,9 +119,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _process(self, frame: Frame) -> None:
         kind, body = frame[0], frame[1]
-        if kind == WSMsgType.CLOSE:
+        if kind == frames.CLOSE:
             self._close(body or frames.CLOSE_NORMAL, "")
-        elif (kind == WSMsgType.BINARY) != self._packed:
+        elif (kind == frames.BINARY) != self._packed:
             self._close(frames.CLOSE_UNSUPPORTED, "the other kind of frame was agreed on")
         else:
             self._on_body(body)

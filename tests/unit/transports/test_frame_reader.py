@@ -3,7 +3,8 @@
 import pytest
 from aiohttp import WSMsgType
 
-from bayeux_server.transports.frame_reader import Frame, FrameReader
+from bayeux_server.transports.frame_reader import FrameReader
+from bayeux_server.transports.frame_sink import Frame
 
 MASK = b"\x01\x02\x03\x04"
 
@@ -37,6 +38,23 @@ class TestFrameReader:
         assert log.frames == [(WSMsgType.TEXT, b"[1]"), (WSMsgType.TEXT, text), (WSMsgType.BINARY, b"\x91\x03")]
         assert not log.broken
 
+    def test_a_message_that_comes_alone_is_read_as_one_among_others(self) -> None:
+        log = Log()
+        parts = [
+            frame(b"[1]"),
+            frame(b"[" * 200, 0x01),
+            frame(b"]" * 200, 0x80),
+            frame(b"\x91\x03", 0x82),
+            frame(b"", 0x89),
+            frame(b"2" * 300),
+        ]
+        for part in parts:
+            log.reader.feed_data(part)
+        together = Log()
+        together.reader.feed_data(b"".join(parts))
+        assert log.frames == together.frames
+        assert [kind for kind, _ in log.frames] == [1, 1, 2, 9, 1]
+
     def test_text_is_not_decoded(self) -> None:
         log = Log()
         log.reader.feed_data(frame(b"\xff"))
@@ -51,6 +69,15 @@ class TestFrameReader:
         log = Log()
         log.reader.feed_data(frame((1000).to_bytes(2, "big") + b"bye", 0x88))
         assert log.frames == [(WSMsgType.CLOSE, 1000)]
+
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_a_message_among_the_parts_of_another_breaks_the_protocol(self, alone: bool) -> None:
+        log = Log()
+        first, second = frame(b"[", 0x01), frame(b"[1]")
+        for data in (first, second) if alone else (first + second,):
+            log.reader.feed_data(data)
+        assert log.broken == [1002]
+        assert not log.frames
 
     @pytest.mark.parametrize(
         ("stream", "code"),
