@@ -46,7 +46,7 @@ class DoorSite(web.BaseSite):
         server = await loop.create_server(self._door, *self._address, backlog=self._backlog, start_serving=False)
         self._server = server
         if self._send_buffer_bytes:
-            # What is accepted inherits it, which spares each connection four system calls.
+            # What is accepted inherits it, which spares each connection three system calls.
             for listener in server.sockets:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_bytes)
         await server.start_serving()
