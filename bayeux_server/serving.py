@@ -26,7 +26,7 @@ log = structlog.get_logger()
 BACKLOG = 2_048
 #: Sessions and their queues are freed by counting references, and cycles are rare: all of the memory need not be looked
 #: through often. What is new is, in small portions, for everybody waits meanwhile (``benchmarks/README.md``).
-GC_THRESHOLDS = (2_000, 10, 200)
+GC_THRESHOLDS = (2_000, 10, 50)
 
 
 @asynccontextmanager

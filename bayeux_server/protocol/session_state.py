@@ -1,4 +1,8 @@
-"""The life of a session, as a table."""
+"""The life of a session, as a table.
+
+States and events are strings because those know their hash: that of a plain enumeration is computed by Python, twice
+for each step of every session.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""WebSocket frames as bytes, for the way out, and what has to be checked of them on the way in.
+"""WebSocket frames as bytes: made for the way out; on the way in the commonest read, and all of them checked.
 
 Source: RFC 6455, section 5.
 """

@@ -1,6 +1,7 @@
 """Requests that need no web framework, read by the parser that uvicorn uses."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 import httptools
@@ -15,6 +16,7 @@ _NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"content-encoding", b"expe
 _COOKIE: Final = re.compile(rb"(?:^|; ?)%b=([A-Za-z0-9_-]{1,64})(?=;|$)" % BROWSER_COOKIE.encode())
 
 
+@dataclass
 class PlainRequest:
     """A request that was received whole.
 
@@ -24,26 +26,13 @@ class PlainRequest:
         behind: What came behind an upgrade.
     """
 
-    __slots__ = ("behind", "body", "head", "headers", "is_upgrade", "method", "path")
-
-    def __init__(
-        self,
-        head: bytes,
-        method: bytes,
-        path: bytes,
-        headers: dict[bytes, bytes],
-        body: bytes,
-        *,
-        is_upgrade: bool,
-        behind: bytes,
-    ) -> None:
-        self.head = head
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
-        self.is_upgrade = is_upgrade
-        self.behind = behind
+    head: bytes
+    method: bytes
+    path: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    is_upgrade: bool
+    behind: bytes
 
     def header(self, name: bytes) -> bytes:
         """Return the value of a header, empty if there is none."""
@@ -121,15 +110,7 @@ class RequestReader:
             return None
         if self._parser.get_http_version() != "1.1":
             return None
-        return PlainRequest(
-            head,
-            self._parser.get_method(),
-            self._path,
-            self._headers,
-            self._body,
-            is_upgrade=is_upgrade,
-            behind=behind,
-        )
+        return PlainRequest(head, self._parser.get_method(), self._path, self._headers, self._body, is_upgrade, behind)
 
     # ---- called by the parser
 
